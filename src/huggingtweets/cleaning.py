@@ -1,0 +1,90 @@
+"""Posts in, clean text or a reason out. Pure functions; the original's semantics unless said otherwise.
+
+What the original does, and so do we: retweets go first; then `&amp; &lt; &gt;` are unescaped, every `http:` or
+`https:` link goes together with the space beside it, runs of white space become one space; a post is *short* when
+fewer than three of its words are free of "http", "@" and "#".
+
+Ours differs by choice, and `DatasetSettings.original()` takes each choice back:
+- every HTML entity is unescaped, once, and only where the source escapes;
+- retweets typed by hand (`RT @name: …`, `"@name: …"`) are other people's words and count as retweets;
+- newlines can be kept (off by default, as in the original).
+
+Not covered: duplicates, which need the other posts (see `dataset`).
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from typing import Literal
+
+from huggingtweets.config import MIN_WORDS, DatasetSettings
+from huggingtweets.posts import Post
+
+Reason = Literal["retweet", "short"]
+
+# In this order, once for each scheme: a link takes the space before it, else the space after it, else a newline before.
+_LINKS = [
+    re.compile(pattern)
+    for scheme in ("http:", "https:")
+    for pattern in (rf" {scheme}\S+", rf"{scheme}\S+ ", rf"\n?{scheme}\S+")
+]
+_HANDMADE_RETWEET = re.compile(r"""\s*(?:RT @\w{1,15}|["“]@\w{1,15}:?\s)""")
+_NOT_A_PLAIN_WORD = ("http", "@", "#")
+
+
+def clean(post: Post, settings: DatasetSettings) -> str:
+    """The text to learn from.
+
+    >>> clean(Post("Fish &amp; chips\\n at https://t.co/x today", "a"), DatasetSettings())
+    'Fish & chips at today'
+    """
+    text = unescape(post.text, settings) if post.html_escaped else post.text
+    text = remove_links(text)
+    return collapse_lines(text) if settings.keep_newlines else " ".join(text.split())
+
+
+def unescape(text: str, settings: DatasetSettings) -> str:
+    if settings.unescape_all_html:
+        return html.unescape(text)
+    return text.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">")
+
+
+def remove_links(text: str) -> str:
+    """
+    >>> remove_links("Look: https://t.co/a and (http://t.co/b) there")
+    'Look: and (there'
+    """
+    for link in _LINKS:
+        text = link.sub("", text)
+    return text
+
+
+def collapse_lines(text: str) -> str:
+    """Each line's white space collapsed, at most one blank line in a row.
+
+    >>> collapse_lines(" one  two \\n\\n\\n three ")
+    'one two\\n\\nthree'
+    """
+    lines = "\n".join(" ".join(line.split()) for line in text.splitlines())
+    return re.sub(r"\n{3,}", "\n\n", lines).strip()
+
+
+def why_dropped(post: Post, text: str, settings: DatasetSettings) -> Reason | None:
+    """Why the post, whose clean text is `text`, teaches nothing; None when it is kept."""
+    if post.kind == "repost":
+        return "retweet"
+    if settings.drop_handmade_retweets and _HANDMADE_RETWEET.match(post.text):
+        return "retweet"
+    if plain_words(text) < MIN_WORDS:
+        return "short"
+    return None
+
+
+def plain_words(text: str) -> int:
+    """How many words are free of links, mentions and hashtags.
+
+    >>> plain_words("Thanks @bob for the #MondayMood")
+    3
+    """
+    return sum(not any(mark in word for mark in _NOT_A_PLAIN_WORD) for word in text.lower().split())

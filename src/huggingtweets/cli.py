@@ -1,0 +1,352 @@
+"""The command line: parse, call the pipeline, print. Data goes to stdout, talk and progress to stderr.
+
+Exit codes: 0 done, 1 an expected failure, said in a sentence with the next command, 2 wrong usage, 130 stopped by a
+person.
+Nothing heavy is imported here; each command imports what it needs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from huggingtweets import __version__, pipeline
+from huggingtweets.bot import BOTS_DIR, Bot, list_bots, open_bot
+from huggingtweets.config import DEFAULT_PROMPT, BotSettings, SamplingSettings
+from huggingtweets.errors import HuggingtweetsError, SettingsError
+from huggingtweets.options import (
+    Again,
+    Author,
+    Avatar,
+    Base,
+    BotName,
+    BotsDir,
+    CleaningOption,
+    Device,
+    DisplayName,
+    Epochs,
+    Handle,
+    Holdout,
+    Json,
+    Minutes,
+    Name,
+    Newlines,
+    Quiet,
+    RecipeOption,
+    Seed,
+    SkipBad,
+    Specs,
+    TextColumn,
+    Threads,
+    complete_bot,
+    given,
+    with_dataset,
+    with_imports,
+    with_training,
+)
+from huggingtweets.pipeline import prepare, run, settings_of, sources_of
+from huggingtweets.reports import Report
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+R = TypeVar("R", bound=Report)
+
+PRINTED_PREDICTIONS = 5
+
+
+app = typer.Typer(
+    name="huggingtweets",
+    help="Turn an account's posts into a small language model that writes new posts in that voice.",
+    epilog="A first bot: huggingtweets create posts.csv --base smollm2",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: Annotated[bool, typer.Option("--version", help="Show the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        typer.echo(f"huggingtweets {__version__}")
+        raise typer.Exit
+
+
+@app.command(
+    epilog="huggingtweets create posts.csv --base smollm2 --minutes 5\n\n"
+    "huggingtweets create alice.jsonl bob.csv          (a cyborg: two voices in one bot)"
+)
+def create(
+    sources: Specs,
+    base: Base = None,
+    minutes: Minutes = None,
+    epochs: Epochs = None,
+    recipe: RecipeOption = None,
+    seed: Seed = None,
+    name: Name = None,
+    handle: Handle = None,
+    display_name: DisplayName = None,
+    avatar: Avatar = None,
+    text_column: TextColumn = None,
+    author: Author = None,
+    skip_bad_lines: SkipBad = None,
+    cleaning: CleaningOption = None,
+    keep_newlines: Newlines = None,
+    holdout: Holdout = None,
+    device: Device = None,
+    threads: Threads = None,
+    bots_dir: BotsDir = BOTS_DIR,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a bot: posts in, model, scores, card and picture out.
+
+    Safe to repeat: what is done is skipped, and what was interrupted goes on from where it was.
+    """
+    from huggingtweets.terminal import Narrator
+
+    imports = (handle, display_name, avatar, text_column, author, skip_bad_lines)
+    _, folder = prepare(sources, name=name, bots_dir=bots_dir, imports=with_imports(BotSettings(), *imports).imports)
+    settings = with_imports(settings_of(folder), *imports)
+    settings = with_dataset(settings, cleaning, keep_newlines, holdout, seed)
+    settings = with_training(settings, base, minutes, epochs, recipe, seed, device, threads)
+    with Narrator(quiet=quiet) as listen:
+        bot = pipeline.create(*sources, name=name, bots_dir=bots_dir, settings=settings, listen=listen)
+    _print_bot(bot, as_json)
+
+
+@app.command(epilog="huggingtweets download posts.csv")
+def download(
+    sources: Specs,
+    name: Name = None,
+    handle: Handle = None,
+    display_name: DisplayName = None,
+    avatar: Avatar = None,
+    text_column: TextColumn = None,
+    author: Author = None,
+    skip_bad_lines: SkipBad = None,
+    bots_dir: BotsDir = BOTS_DIR,
+    quiet: Quiet = False,
+) -> None:
+    """Only read the posts into a bot's folder."""
+    from huggingtweets.stages import fetch
+    from huggingtweets.terminal import Narrator
+
+    imports = (handle, display_name, avatar, text_column, author, skip_bad_lines)
+    _, folder = prepare(sources, name=name, bots_dir=bots_dir, imports=with_imports(BotSettings(), *imports).imports)
+    settings = with_imports(settings_of(folder), *imports)
+    found = sources_of(sources, settings.imports)
+    with Narrator(quiet=quiet) as listen, folder.locked():
+        fetch(folder, found, settings, listen)
+    typer.echo(folder.path)
+
+
+@app.command(epilog="huggingtweets build nasa --cleaning original")
+def build(
+    bot: BotName,
+    cleaning: CleaningOption = None,
+    keep_newlines: Newlines = None,
+    holdout: Holdout = None,
+    seed: Seed = None,
+    bots_dir: BotsDir = BOTS_DIR,
+    again: Again = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Clean a bot's posts, drop what teaches nothing, and split."""
+    from huggingtweets.terminal import counts_table
+
+    found = open_bot(bot, bots_dir)
+    _run(found, "build", with_dataset(settings_of(found.dir), cleaning, keep_newlines, holdout, seed), again, quiet)
+    _print_report(found.dataset, counts_table, as_json)
+
+
+@app.command(epilog="huggingtweets train nasa --minutes 10")
+def train(
+    bot: BotName,
+    base: Base = None,
+    minutes: Minutes = None,
+    epochs: Epochs = None,
+    recipe: RecipeOption = None,
+    seed: Seed = None,
+    device: Device = None,
+    threads: Threads = None,
+    bots_dir: BotsDir = BOTS_DIR,
+    again: Again = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fine-tune the base on a bot's posts."""
+    from huggingtweets.terminal import training_table
+
+    found = open_bot(bot, bots_dir)
+    settings = with_training(settings_of(found.dir), base, minutes, epochs, recipe, seed, device, threads)
+    _run(found, "train", settings, again, quiet)
+    _print_report(found.training, training_table, as_json)
+
+
+@app.command(epilog="huggingtweets evaluate nasa")
+def evaluate(
+    bot: BotName,
+    bots_dir: BotsDir = BOTS_DIR,
+    again: Again = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score a bot against its base on posts that neither has seen, and check it for copying."""
+    from huggingtweets.terminal import scores_table
+
+    found = open_bot(bot, bots_dir)
+    _run(found, "evaluate", settings_of(found.dir), again, quiet)
+    _print_report(found.scores, scores_table, as_json)
+
+
+@app.command(epilog="huggingtweets card nasa")
+def card(bot: BotName, bots_dir: BotsDir = BOTS_DIR, again: Again = False, quiet: Quiet = False) -> None:
+    """Write a bot's model card and draw its picture."""
+    from huggingtweets.terminal import print_paths
+
+    found = open_bot(bot, bots_dir)
+    _run(found, "card", settings_of(found.dir), again, quiet)
+    print_paths({"card": found.dir.card, "picture": found.dir.picture})
+
+
+@app.command(
+    epilog='huggingtweets generate nasa "My dream is" -n 10 --seed 1\n\nhuggingtweets generate nasa   (no start at all)'
+)
+def generate(
+    bot: BotName,
+    start: Annotated[str, typer.Argument(help="How the posts begin.", show_default=False)] = "",
+    n: Annotated[int, typer.Option("-n", help="How many posts.")] = 1,
+    seed: Annotated[int | None, typer.Option(help="The same seed, the same posts.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Higher is wilder; 1.0 by default.")] = None,
+    top_p: Annotated[float | None, typer.Option(help="Share of likely words to draw from; 0.95 by default.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="In tokens; 160 by default.")] = None,
+    device: Device = None,
+    threads: Threads = None,
+    bots_dir: BotsDir = BOTS_DIR,
+    as_json: Json = False,
+) -> None:
+    """Write new posts, one a line."""
+    chosen = given(temperature=temperature, top_p=top_p, max_length=max_length)
+    sampling = SamplingSettings(**chosen) if chosen else None
+    texts = open_bot(bot, bots_dir).generate(start, n, seed=seed, sampling=sampling, device=device, threads=threads)
+    if as_json:
+        _print_json(texts)
+    else:
+        for text in texts:
+            typer.echo(text)
+
+
+@app.command(epilog="huggingtweets show\n\nhuggingtweets show nasa --json")
+def show(
+    bot: Annotated[str | None, typer.Argument(metavar="[BOT]", autocompletion=complete_bot)] = None,
+    bots_dir: BotsDir = BOTS_DIR,
+    as_json: Json = False,
+) -> None:
+    """Show a bot, or all bots."""
+    if bot is not None:
+        _print_bot(open_bot(bot, bots_dir), as_json)
+        return
+    bots = list_bots(bots_dir)
+    if as_json:
+        _print_json([found.to_json() for found in bots])
+    elif not bots:
+        typer.echo(f"No bots in {bots_dir} yet. A first one: huggingtweets create FILE", err=True)
+    else:
+        from huggingtweets.terminal import bots_table, out
+
+        out.print(bots_table(bots))
+
+
+@app.command(epilog="huggingtweets doctor")
+def doctor(as_json: Json = False) -> None:
+    """Check what this machine has for making bots."""
+    from huggingtweets.doctor import examine
+    from huggingtweets.terminal import findings_table, out
+
+    findings = examine()
+    if as_json:
+        _print_json([dataclasses.asdict(finding) for finding in findings])
+    else:
+        out.print(findings_table(findings))
+    if any(finding.ok is False for finding in findings):
+        raise typer.Exit(1)
+
+
+def _run(bot: Bot, stage: str, settings: BotSettings, again: bool, quiet: bool) -> None:
+    from huggingtweets.terminal import Narrator
+
+    with Narrator(quiet=quiet) as listen:
+        run(bot.dir, [stage], settings, again=again, listen=listen)
+
+
+def _print_report(report: R | None, table: Callable[[R], Table], as_json: bool) -> None:
+    from huggingtweets.terminal import out
+
+    if report is not None:
+        _print_json(report.to_json()) if as_json else out.print(table(report))
+
+
+def _print_bot(bot: Bot, as_json: bool) -> None:
+    """What a bot is, as far as it has come."""
+    if as_json:
+        _print_json(bot.to_json())
+        return
+    from huggingtweets.terminal import counts_table, out, print_paths, print_samples, scores_table
+
+    if bot.dataset is not None:
+        out.print(counts_table(bot.dataset), "")
+    if bot.scores is not None:
+        out.print(scores_table(bot.scores), "")
+    if bot.samples:
+        print_samples([sample for sample in bot.samples if sample.prompt][:PRINTED_PREDICTIONS])
+        out.print("")
+    files = {"model": bot.dir.model, "card": bot.dir.card, "picture": bot.dir.picture}
+    paths: dict[str, object] = {name: file for name, file in files.items() if file.exists()}
+    if bot.dir.model.exists():
+        print_paths({**paths, "more": f'huggingtweets generate {bot.name} "{DEFAULT_PROMPT}" -n 10'})
+    else:
+        print_paths({**paths, "next": f"huggingtweets train {bot.name}"})
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+class Stopped(BaseException):
+    """Ctrl-C, under a name that typer lets pass."""
+
+
+def _stop(number: int, frame: object) -> NoReturn:
+    raise Stopped
+
+
+def main() -> NoReturn:
+    """The entry point: runs a command and turns our own errors into a message and an exit code."""
+    # Read when torch loads: threads that wait without spinning lose far less to other busy programs (docs/log.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        app()
+    except HuggingtweetsError as error:
+        typer.secho(error.what, fg="red", err=True)
+        if error.why:
+            typer.echo(error.why, err=True)
+        if error.next:
+            typer.secho(f"Next: {error.next}", bold=True, err=True)
+        sys.exit(2 if isinstance(error, SettingsError) else 1)
+    except Stopped:
+        typer.echo("Stopped. The same command continues from here.", err=True)
+        sys.exit(130)
+    sys.exit(0)

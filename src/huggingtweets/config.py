@@ -1,0 +1,177 @@
+"""Every setting, frozen, with its default and where the default comes from.
+
+A setting checks itself when it is made and names the option a person would type. What the user leaves
+open (None) is derived later from the machine or the data, and printed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from huggingtweets.errors import SettingsError
+
+MIN_WORDS = 3  # original: a post with fewer plain words is too short to teach anything
+MIN_CHARACTERS = 6_000  # original: below this, training is refused
+FEW_CHARACTERS = 40_000  # original: below this, a warning
+COPIED_WORDS = 15  # markovify's max_overlap_total: more words in a row than this are a copy
+COPIED_SHARE = 0.7  # markovify's max_overlap_ratio: as is a larger share of a shorter text
+LARGEST_SEED = 2**32 - 1  # what numpy takes, less the one that the unprompted predictions add
+MAX_ACCOUNTS = 3  # original: up to three faces fit on a card
+CPU_MINUTES = 5.0  # original: "in about five minutes", then on a GPU
+DEFAULT_BASE = "gpt2"  # original
+DEFAULT_PROMPT = "My dream is"  # original
+
+
+def _check(ok: bool, message: str) -> None:
+    if not ok:
+        raise SettingsError(message)
+
+
+@dataclass(frozen=True)
+class ImportSettings:
+    """How files are read; None means: find out by looking."""
+
+    text_column: str | None = None
+    author: str | None = None  # whose posts to take from a file that holds several people's
+    handle: str | None = None
+    display_name: str | None = None
+    avatar: str | None = None  # path of an image file
+    skip_bad_lines: bool = False
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """How posts are cleaned and split."""
+
+    unescape_all_html: bool = True  # False: only &amp; &lt; &gt;, as the original
+    drop_duplicates: bool = True  # False: as the original
+    drop_handmade_retweets: bool = True  # 'RT @x: …' and '"@x: …' typed by hand; False: as the original
+    keep_newlines: bool = False  # original: white space, newlines included, becomes one space
+    holdout_fraction: float = 0.1  # original sweep: 90/10
+    holdout_max_posts: int = 300  # scoring 300 posts takes under a minute on two cores
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.holdout_fraction <= 0.5, f"--holdout must be 0 to 0.5, not {self.holdout_fraction}.")
+        _check(0 <= self.seed < LARGEST_SEED, f"--seed must be 0 to {LARGEST_SEED - 1}, not {self.seed}.")
+        _check(self.holdout_max_posts >= 1, "--holdout-max must be at least 1 post.")
+
+    @classmethod
+    def original(cls, **changes: Any) -> DatasetSettings:
+        """Cleaning exactly as the original huggingtweets did it."""
+        faithful = cls(unescape_all_html=False, drop_duplicates=False, drop_handmade_retweets=False)
+        return dataclasses.replace(faithful, **changes)
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How the base is fine-tuned. A step is an optimizer step, always."""
+
+    recipe: str = "default"
+    tokens_per_step: int = 256  # measured, see docs/log.md
+    learning_rate: float = 3e-4  # measured, see docs/log.md
+    warmup_steps: int = 20  # measured, see docs/log.md; never more than a fifth of the run
+    beta2: float = 0.95  # measured, see docs/log.md
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    epochs: float | None = None  # passes over the posts; None: at most `recipe_epochs`
+    minutes: float | None = None  # fit the steps into this time; None and no epochs: five on a CPU
+    recipe_epochs: float = 1.0  # measured, see docs/log.md
+    max_post_tokens: int = 1024  # longer posts are cut; GPT-2's context
+    seed: int = 0
+    device: str | None = None  # "cpu", "cuda", "mps"
+    threads: int | None = None  # CPU threads
+    log_every_steps: int = 5  # original
+    checkpoint_every_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.seed < LARGEST_SEED, f"--seed must be 0 to {LARGEST_SEED - 1}, not {self.seed}.")
+        _check(self.tokens_per_step >= 1, "--tokens-per-step must be at least 1.")
+        _check(0 < self.learning_rate < 1, f"--learning-rate must be between 0 and 1, not {self.learning_rate}.")
+        _check(self.epochs is None or self.epochs > 0, f"--epochs must be more than 0, not {self.epochs}.")
+        _check(self.minutes is None or self.minutes > 0, f"--minutes must be more than 0, not {self.minutes}.")
+        _check(self.threads is None or self.threads >= 1, f"--threads must be at least 1, not {self.threads}.")
+
+    @property
+    def most_epochs(self) -> float:
+        return self.epochs if self.epochs is not None else self.recipe_epochs
+
+    def for_device(self, name: str) -> TrainingSettings:
+        """With the time limit that this device gets when the user chose neither minutes nor epochs."""
+        if self.minutes is None and self.epochs is None and name == "cpu":
+            return dataclasses.replace(self, minutes=CPU_MINUTES)
+        return self
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the trained weights; leaves out where and how often it is logged."""
+        record = dataclasses.asdict(self)
+        return {name: value for name, value in record.items() if name not in _NOT_IDENTITY}
+
+    @classmethod
+    def original(cls, **changes: Any) -> TrainingSettings:
+        """The original's recipe: 1,024 tokens a step, AdamW 1.372e-4, cosine to 0, four epochs."""
+        settings = cls(
+            recipe="original",
+            tokens_per_step=1024,
+            learning_rate=1.372e-4,  # original sweep
+            warmup_steps=0,  # original sweep
+            beta2=0.999,  # AdamW's own default, which the original left alone
+            max_grad_norm=1.0,  # the default of the Trainer that the original used
+            epochs=4.0,  # original sweep
+        )
+        return dataclasses.replace(settings, **changes)
+
+
+_NOT_IDENTITY = ("device", "threads", "log_every_steps", "checkpoint_every_s")
+
+RECIPES: dict[str, Callable[[], TrainingSettings]] = {
+    "default": TrainingSettings,
+    "original": TrainingSettings.original,
+}
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """How predictions are drawn. The original's numbers, written into every saved bot."""
+
+    min_length: int = 10  # tokens, separator and start included
+    max_length: int = 160  # tokens, separator and start included
+    temperature: float = 1.0
+    top_p: float = 0.95
+
+    def __post_init__(self) -> None:
+        _check(self.temperature > 0, f"--temperature must be more than 0, not {self.temperature}.")
+        _check(0 < self.top_p <= 1, f"--top-p must be more than 0 and at most 1, not {self.top_p}.")
+        _check(self.max_length >= 2, f"--max-length must be at least 2, not {self.max_length}.")
+        _check(0 <= self.min_length <= self.max_length, "--min-length must be 0 to --max-length.")
+
+
+@dataclass(frozen=True)
+class BotSettings:
+    """Everything a bot is made with; kept in its `bot.json`, so that a later command starts from it."""
+
+    base: str = DEFAULT_BASE
+    imports: ImportSettings = ImportSettings()
+    dataset: DatasetSettings = DatasetSettings()
+    training: TrainingSettings = TrainingSettings()
+    seed: int = 0  # of the predictions
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> BotSettings:
+        """Reads what an earlier version wrote: unknown settings are left out, missing ones get their default."""
+        parts = {"imports": ImportSettings, "dataset": DatasetSettings, "training": TrainingSettings}
+        rebuilt = {name: _known(part, record.get(name, {})) for name, part in parts.items()}
+        plain = {name: record[name] for name in ("base", "seed") if name in record}
+        return cls(**plain, **rebuilt)
+
+
+def _known(settings: Any, record: dict[str, Any]) -> Any:
+    names = {field.name for field in dataclasses.fields(settings)}
+    return settings(**{name: value for name, value in record.items() if name in names})

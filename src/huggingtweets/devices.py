@@ -1,0 +1,66 @@
+"""Which device, number type and threads to compute with, chosen once and printed.
+
+- CUDA, else Apple's MPS, else the CPU. Weights are float32 everywhere; on CUDA the matrix products run in bfloat16.
+  On a CPU without bfloat16 units that type is 44 times slower and more (docs/log.md), so it is never used there.
+- Two torch threads beside another busy process can be six times slower than one, so the number is set explicitly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from huggingtweets.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where the work happens."""
+
+    name: str  # "cpu", "cuda", "mps"
+    dtype: str  # of the matrix products
+    threads: int  # of the CPU
+
+    def __str__(self) -> str:
+        threads = f"{self.threads} thread{'s' * (self.threads != 1)}"
+        return f"{self.name}, {self.dtype}" + (f", {threads}" if self.name == "cpu" else "")
+
+    @contextlib.contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Matrix products in this device's number type."""
+        with torch.autocast(self.name, dtype=torch.bfloat16, enabled=self.dtype == "bfloat16"):
+            yield
+
+
+def choose_device(name: str | None = None, threads: int | None = None) -> Device:
+    """The device asked for, or the best there is; sets torch's threads.
+
+    Raises SettingsError when the device asked for is not there.
+    """
+    chosen = name or _best_device()
+    try:
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise SettingsError(
+            f"There is no device {chosen!r} here: {str(error).splitlines()[0]}.", next="leave out --device"
+        ) from error
+    chosen = torch.device(chosen).type
+    count = threads or _usable_cores()
+    torch.set_num_threads(count)
+    return Device(chosen, "bfloat16" if chosen == "cuda" else "float32", count)
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _usable_cores() -> int:
+    """Cores this process may run on, but not the hyper-threads that torch leaves out by default."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(allowed, torch.get_num_threads()))

@@ -1,0 +1,81 @@
+"""Every failure that is not a bug, as one tree.
+
+    HuggingtweetsError
+    ├── SettingsError       a setting is out of its range or two contradict each other
+    ├── SourceError         posts could not be read
+    │   ├── UnknownSource   what was typed names no source, or more than one
+    │   └── UnreadableFile  the file is there, but not in a shape posts come in
+    ├── TooLittleText       too few posts are left to learn a voice from
+    ├── BaseModelError      the base model could not be had or cannot be used
+    │   └── HubUnreachable  the Hugging Face Hub did not answer and nothing is cached
+    ├── BotError            the bot folder is missing, damaged or in use
+    │   └── StageMissing    a stage was asked for before the one it reads from
+    └── StorageError        the disk is full or may not be written
+
+The command line turns these, and only these, into a message; anything else is a bug and stays a traceback.
+"""
+
+from __future__ import annotations
+
+
+class HuggingtweetsError(Exception):
+    """What happened, the likely cause, and the next command to type.
+
+    >>> print(HuggingtweetsError("No such bot: nasa.", next="huggingtweets create nasa.csv"))
+    No such bot: nasa.
+    Next: huggingtweets create nasa.csv
+    """
+
+    def __init__(self, what: str, *, why: str = "", next: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.next = next
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        if self.why:
+            lines.append(self.why)
+        if self.next:
+            lines.append(f"Next: {self.next}")
+        return "\n".join(lines)
+
+
+class SettingsError(HuggingtweetsError):
+    """A setting is out of its range, or two contradict each other."""
+
+
+class SourceError(HuggingtweetsError):
+    """Posts could not be read."""
+
+
+class UnknownSource(SourceError):
+    """What was typed names no source, or more than one."""
+
+
+class UnreadableFile(SourceError):
+    """The file is there, but not in a shape that posts come in."""
+
+
+class TooLittleText(HuggingtweetsError):
+    """Too few posts are left to learn a voice from."""
+
+
+class BaseModelError(HuggingtweetsError):
+    """The base model could not be had, or cannot be used."""
+
+
+class HubUnreachable(BaseModelError):
+    """The Hugging Face Hub did not answer, and the model is not cached."""
+
+
+class BotError(HuggingtweetsError):
+    """The bot folder is missing, damaged or in use by another process."""
+
+
+class StageMissing(BotError):
+    """A stage was asked for before the one whose output it reads."""
+
+
+class StorageError(HuggingtweetsError):
+    """The disk is full or may not be written."""

@@ -1,0 +1,103 @@
+"""From what a person typed to a finished bot: `create` runs every stage, `run` some of them.
+
+Both hold the bot's lock while they work, and may be repeated at will: a stage that is done is skipped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from huggingtweets import stages
+from huggingtweets.bot import BOTS_DIR, Bot
+from huggingtweets.botdir import BotDir, bot_name
+from huggingtweets.config import MAX_ACCOUNTS, BotSettings, ImportSettings
+from huggingtweets.errors import SettingsError
+from huggingtweets.posts import Post
+from huggingtweets.reports import Listener, silent
+from huggingtweets.sources import recognise
+from huggingtweets.sources.base import Source
+
+STAGES: dict[str, Callable[[BotDir, BotSettings, Listener], object]] = {
+    "build": stages.build,
+    "train": stages.train,
+    "evaluate": stages.evaluate,
+    "card": stages.describe,
+}
+
+
+def create(
+    *specs: str,
+    base: str | None = None,
+    name: str | None = None,
+    bots_dir: Path = BOTS_DIR,
+    settings: BotSettings | None = None,
+    listen: Listener = silent,
+) -> Bot:
+    """The whole way from one to three sources to a bot with scores, card and picture.
+
+    Safe to repeat: what is done is skipped, what was interrupted continues. Settings left out are the ones the bot was
+    made with, else the defaults. Raises HuggingtweetsError.
+    """
+    imports = settings.imports if settings else ImportSettings()
+    sources, bot = prepare(specs, name=name, bots_dir=bots_dir, imports=imports)
+    if settings is None:
+        settings = settings_of(bot)
+        sources = sources_of(specs, settings.imports)
+    if base is not None:
+        settings = dataclasses.replace(settings, base=base)
+    with bot.locked():
+        stages.fetch(bot, sources, settings, listen)
+        for stage in STAGES.values():
+            stage(bot, settings, listen)
+    return Bot(bot.path)
+
+
+def prepare(
+    specs: Sequence[str], *, name: str | None = None, bots_dir: Path = BOTS_DIR, imports: ImportSettings
+) -> tuple[list[Source], BotDir]:
+    """The sources behind what was typed, and the folder their bot lives in; reads no posts yet."""
+    sources = sources_of(specs, imports)
+    handles = {source.handle for source in sources}
+    if len(handles) > MAX_ACCOUNTS:
+        raise SettingsError(f"A bot has at most {MAX_ACCOUNTS} accounts, not {len(handles)}.")
+    return sources, BotDir(bots_dir / bot_name([name] if name else handles))
+
+
+def run(
+    bot: BotDir,
+    names: Sequence[str],
+    settings: BotSettings | None = None,
+    *,
+    again: bool = False,
+    listen: Listener = silent,
+) -> None:
+    """Some stages of a bot that has its posts, in the order given; `again` repeats what is done already."""
+    with bot.locked():
+        if again:
+            bot.forget(names)
+        if settings is not None:
+            bot.write_record(settings=settings.to_json())
+        for name in names:
+            STAGES[name](bot, settings or settings_of(bot), listen)
+
+
+def download(spec: str, settings: ImportSettings | None = None) -> list[Post]:
+    """The posts behind one spec, in their normal form; raises SourceError."""
+    (source,) = sources_of([spec], settings or ImportSettings())
+    return [post for page in source.pages() for post in page.posts]
+
+
+def settings_of(bot: BotDir) -> BotSettings:
+    """The settings the bot was made with; the defaults for a bot that is only about to be."""
+    return BotSettings.from_json(bot.read_record().get("settings", {}))
+
+
+def sources_of(specs: Sequence[str], settings: ImportSettings) -> list[Source]:
+    """Raises SettingsError or SourceError when there is none, or when one identity is given to several."""
+    if not specs:
+        raise SettingsError("Whose posts?", next="huggingtweets create FILE")
+    if len(specs) > 1 and (settings.handle or settings.display_name or settings.avatar):
+        raise SettingsError("--handle, --display-name and --avatar say who one account is, and there are several.")
+    return [recognise(spec, settings) for spec in specs]

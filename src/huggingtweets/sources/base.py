@@ -1,0 +1,59 @@
+"""What a source is: something that hands over pages of posts, oldest knowledge first, and can be interrupted.
+
+A network's page is one HTTP answer; a file's page is a thousand rows. The pipeline writes each page to disk before
+it asks for the next, together with the page's cursor, so that an interrupted download goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from huggingtweets.posts import Account, Post
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Something a source could not use, counted, with one example to look at.
+
+    >>> str(Loss("lines that are not JSON", 3, "line 17"))
+    '3 lines that are not JSON (for instance line 17)'
+    """
+
+    what: str
+    count: int
+    example: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.what}" + (f" (for instance {self.example})" if self.example else "")
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some posts, and where to go on from."""
+
+    posts: tuple[Post, ...] = ()
+    account: Account | None = None  # on the first page on which it is known
+    avatar: bytes | None = None  # the image file, with the account
+    losses: tuple[Loss, ...] = ()  # since the page before
+    cursor: str | None = None  # opaque; None: an interrupted download starts over (files are quick)
+    fraction: float | None = None  # how much of the whole has been read, 0 to 1, where known
+
+
+class Source(Protocol):
+    """One account's posts, wherever they are."""
+
+    @property
+    def spec(self) -> str:
+        """The canonical spelling of what the person typed, such as `file:/home/a/posts.csv`."""
+
+    @property
+    def handle(self) -> str:
+        """What to call the account before anything is read."""
+
+    def fingerprint(self) -> str:
+        """Changes when the posts behind it must be read again; cheap."""
+
+    def pages(self, cursor: str | None = None) -> Iterator[Page]:
+        """The posts, in any order; raises SourceError."""

@@ -1,0 +1,96 @@
+"""Which columns and keys are known, by what they hold, the better name first.
+
+Names are compared without case, and with "_" for spaces and hyphens: `Tweet Text` is `tweet_text`.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from huggingtweets.sources.values import is_blank
+
+Record = dict[str, object]  # keys in normal form
+
+TEXT = (
+    "full_text",
+    "text",
+    "tweet",
+    "tweet_text",
+    "tweet_full_text",
+    "content",
+    "rawcontent",
+    "body",
+    "post",
+    "post_text",
+    "message",
+)
+ID = ("id_str", "id", "tweet_id", "tweetid", "status_id", "post_id")
+TIME = ("created_at", "createdat", "date", "time", "timestamp", "datetime", "created")
+LANGUAGE = ("lang", "language")
+AUTHOR = (
+    "screen_name",
+    "user_screen_name",
+    "user.screen_name",
+    "username",
+    "user_username",
+    "author_username",
+    "author.username",
+    "user.username",
+    "handle",
+    "author",
+    "user",
+    "user_name",
+    "account",
+    "author_id",
+    "user_id",
+)
+
+REPOST_FLAGS = ("is_retweet", "isretweet", "is_repost", "isrepost")
+# X's own `retweeted` tells whether the *reader* reposted, and is false throughout an archive: true means something,
+# false does not.
+REPOST_IF_TRUE = ("retweeted",)
+REPOST_REFERENCES = (
+    "retweeted_status",
+    "retweeted_status_id",
+    "retweeted_status_id_str",
+    "referenced_tweets.retweeted.id",
+)
+QUOTE_FLAGS = ("is_quote_status", "is_quote", "isquote")
+QUOTE_REFERENCES = ("quoted_status_id_str", "quoted_status_id", "referenced_tweets.quoted.id")
+REPLY_FLAGS = ("is_reply", "isreply")
+REPLY_REFERENCES = (
+    "in_reply_to_status_id_str",
+    "in_reply_to_status_id",
+    "in_reply_to_user_id_str",
+    "in_reply_to_user_id",
+    "in_reply_to_screen_name",
+    "referenced_tweets.replied_to.id",
+)
+TYPE = "type"
+
+READ = frozenset(
+    TEXT + ID + TIME + LANGUAGE + AUTHOR + REPOST_FLAGS + REPOST_IF_TRUE + REPOST_REFERENCES + QUOTE_FLAGS
+) | frozenset(QUOTE_REFERENCES + REPLY_FLAGS + REPLY_REFERENCES + (TYPE,))
+
+# Not read, but their presence in a first line shows that it is a header.
+_COUNTS = ("favorites", "favorite_count", "faves", "likes", "like_count", "retweets", "retweet_count", "replies")
+_SEEN_IN_EXPORTS = frozenset(
+    (*_COUNTS, "reply_count", "url", "link", "source", "device", "hashtags", "mentions", "media", "isdeleted", "name")
+)
+KNOWN = READ | _SEEN_IN_EXPORTS
+
+
+@functools.lru_cache(maxsize=4096)
+def normal(name: str) -> str:
+    """
+    >>> normal(" Tweet Text"), normal("isRetweet")
+    ('tweet_text', 'isretweet')
+    """
+    return re.sub(r"[\s-]+", "_", name.strip().strip("\ufeff").casefold())
+
+
+def first_of(fields: Record, names: tuple[str, ...]) -> object:
+    """The first that says something, else the first there is."""
+    present = [fields[name] for name in names if name in fields]
+    return next((value for value in present if not is_blank(value)), present[0] if present else None)

@@ -1,0 +1,216 @@
+"""What the command line shows: progress on stderr while the stages work, and results on stdout.
+
+On a terminal a live bar a stage; into a pipe or a log file, a line now and then. Whatever comes from posts or models
+is printed as it is, never read as markup.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgressColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from huggingtweets.reports import (
+    Advanced,
+    DatasetReport,
+    EvalReport,
+    Event,
+    Notice,
+    Sample,
+    StageDone,
+    StageStarted,
+    TrainReport,
+)
+
+if TYPE_CHECKING:
+    from huggingtweets.bot import Bot
+    from huggingtweets.doctor import Finding
+
+QUIET_LINE_EVERY_S = 15.0
+
+out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+talk = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+class Narrator:
+    """Tells a person what the pipeline is doing. A context manager, and the listener that the pipeline calls."""
+
+    def __init__(self, console: Console = talk, quiet: bool = False) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._live = console.is_terminal and not quiet
+        self._bars = Progress(
+            SpinnerColumn("dots"),
+            TextColumn("{task.description:<28}", markup=False),
+            BarColumn(bar_width=28),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[facts]}", markup=False),
+            console=console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._label = ""
+        self._begun = self._told = time.monotonic()
+
+    def __enter__(self) -> Narrator:
+        if self._live:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._live:
+            self._bars.stop()
+
+    def __call__(self, event: Event) -> None:
+        if self._quiet and not (isinstance(event, Notice) and event.warning):
+            return
+        match event:
+            case StageStarted():
+                self._begin(event)
+            case Advanced():
+                self._advance(event)
+            case StageDone():
+                self._end(event)
+            case Notice():
+                mark, style = ("! ", "yellow") if event.warning else ("  ", "dim")
+                self._console.print(Text(mark + event.text, style=style))
+
+    def _begin(self, event: StageStarted) -> None:
+        self._label = event.label
+        self._begun = self._told = time.monotonic()
+        if self._live:
+            self._task = self._bars.add_task(event.label, total=None, facts="")
+        else:
+            self._console.print(f"… {event.label}")
+
+    def _advance(self, event: Advanced) -> None:
+        facts = _facts(event, time.monotonic() - self._begun)
+        if self._task is not None:
+            self._bars.update(self._task, completed=event.done, total=event.total, facts=facts)
+        elif time.monotonic() - self._told >= QUIET_LINE_EVERY_S:
+            self._told = time.monotonic()
+            share = f"{event.done / event.total:.0%}" if event.total else f"{event.done:g}"
+            self._console.print(f"  {self._label}: {share}  {facts}")
+
+    def _end(self, event: StageDone) -> None:
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
+        took = "already done" if event.skipped else _duration(time.monotonic() - self._begun)
+        line = Text("✓ ", style="green") + Text(f"{event.stage:<9}", style="bold") + Text(event.summary)
+        self._console.print(line + Text(f"  ({took})", style="dim"))
+
+
+def _facts(event: Advanced, elapsed_s: float) -> str:
+    """Loss so far and time left, whichever are known."""
+    parts = []
+    if "loss" in event.values:
+        parts.append(f"loss {event.values['loss']:.2f}")
+    if event.stage == "train":
+        parts.append(f"step {event.done:g}" + (f" of {event.total:g}" if event.total else ""))
+    left_s = _seconds_left(event, elapsed_s)
+    if left_s is not None:
+        parts.append(f"{_duration(left_s)} left")
+    return ", ".join(parts)
+
+
+def _seconds_left(event: Advanced, elapsed_s: float) -> float | None:
+    if not event.total or not event.done:
+        return None
+    spent_s = event.values.get("seconds", elapsed_s)  # a resumed training brings its own clock
+    return spent_s / event.done * (event.total - event.done)
+
+
+def _duration(seconds: float) -> str:
+    """
+    >>> _duration(75.2), _duration(3.21)
+    ('1:15', '3.2 s')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def counts_table(report: DatasetReport) -> Table:
+    """The original's table: it adds up, a column an account."""
+    table = Table(title="Posts", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.add_column("")
+    for handle in report.counts:
+        table.add_column(Text(f"@{handle}"), justify="right")
+    rows = {"downloaded": "downloaded", "− retweets": "retweets", "− short": "short", "− duplicates": "duplicates"}
+    for label, name in {**rows, "= kept": "kept"}.items():
+        table.add_row(label, *(f"{getattr(counts, name):,}" for counts in report.counts.values()))
+    return table
+
+
+def scores_table(report: EvalReport) -> Table:
+    """Base beside bot, and how far the bot copies."""
+    table = Table(title="Scores", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in ("", "base", "bot", ""):
+        table.add_column(column, justify="left" if not column else "right")
+    if report.base is not None and report.bot is not None and report.gain is not None:
+        base, bot = report.base, report.bot
+        note = f"{report.gain:.0%} fewer for unseen posts" if report.gain > 0 else "no better than the base"
+        table.add_row("bits per byte, held out", f"{base.bits_per_byte:.3f}", f"{bot.bits_per_byte:.3f}", note)
+        table.add_row("loss per token, held out", f"{base.nats_per_token:.3f}", f"{bot.nats_per_token:.3f}", "nats")
+    copying = report.copying
+    own = f"{copying.own_share:.0%} of the real posts do"
+    table.add_row("predictions that copy", "", f"{copying.share:.0%}", own)
+    table.add_row("different words", "", f"{report.distinct_1:.0%}", f"pairs {report.distinct_2:.0%}")
+    return table
+
+
+def print_samples(samples: Iterable[Sample]) -> None:
+    """Predictions, each with the post it copies, if it does."""
+    out.print(Text("Predictions", style="bold"))
+    for sample in samples:
+        out.print(Text("• " + sample.text))
+        if sample.copied_from is not None:
+            out.print(Text(f"    copies: {sample.copied_from}", style="yellow"))
+
+
+def print_paths(paths: Mapping[str, object]) -> None:
+    width = max(map(len, paths))
+    for name, path in paths.items():
+        out.print(Text(f"{name:<{width}}  ", style="bold") + Text(str(path)))
+
+
+def training_table(report: TrainReport) -> Table:
+    """What the training was, in a few lines."""
+    table = Table(
+        title="Training", title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=False
+    )
+    table.add_row("base", f"{report.base}, {report.parameters / 1e6:.0f}M parameters")
+    table.add_row("plan", report.plan)
+    table.add_row("trained", f"{report.tokens:,} tokens in {_duration(report.seconds)} on {report.device}")
+    table.add_row("loss", f"{report.first_loss:.2f} to {report.final_loss:.2f} nats per token")
+    return table
+
+
+def bots_table(bots: Iterable[Bot]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("bot", "base", "posts", "bits per byte", "done"):
+        table.add_column(column)
+    for bot in bots:
+        scores = bot.scores.bot if bot.scores else None
+        table.add_row(
+            Text(bot.name),
+            Text(bot.training.base if bot.training else ""),
+            f"{sum(counts.kept for counts in bot.dataset.counts.values()):,}" if bot.dataset else "",
+            f"{scores.bits_per_byte:.3f}" if scores else "",
+            Text(", ".join(bot.dir.read_record()["stages"])),
+        )
+    return table
+
+
+def findings_table(findings: Iterable[Finding]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    marks = {True: Text("✓", style="green"), False: Text("✗", style="red"), None: Text("·", style="dim")}
+    for finding in findings:
+        table.add_row(marks[finding.ok], Text(finding.name), Text(finding.found), Text(finding.next, style="dim"))
+    return table

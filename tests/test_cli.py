@@ -1,0 +1,179 @@
+"""The commands as they are typed: what goes to stdout, what to stderr, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-c", "from huggingtweets.cli import main; main()"]
+
+
+def huggingtweets(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def home(tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a file of posts and the bot made of it."""
+    from conftest import invented_posts
+
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "rover.csv").write_text("text\n" + "\n".join(f'"{post}"' for post in invented_posts(250)))
+    done = create(folder, tiny_gpt2)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def create(folder: Path, base: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    options = ["--base", str(base), "--epochs", "1", "--threads", "1", *more]
+    return huggingtweets("create", "rover.csv", *options, cwd=folder)
+
+
+def test_create_again_says_that_all_is_done_and_shows_the_bot(home: Path, tiny_gpt2: Path) -> None:
+    done = create(home, tiny_gpt2)
+    assert done.stderr.count("already done") == 5
+    for shown in ("= kept", "bits per byte", "My dream is", "README.md", "predictions.png"):
+        assert shown in done.stdout
+    assert done.stdout.count("• My dream is") == 5
+    assert "already done" not in done.stdout
+
+
+def test_options_left_out_are_the_ones_the_bot_was_made_with(home: Path) -> None:
+    done = huggingtweets("create", "rover.csv", cwd=home)
+    assert done.stderr.count("already done") == 5
+
+
+def test_how_a_file_is_read_stays_with_the_bot_too(home: Path) -> None:
+    (home / "odd.csv").write_text(
+        (home / "rover.csv").read_text().replace("text", "body_of_it,n", 1).replace('"\n', '",1\n')
+    )
+    first = huggingtweets("download", "odd.csv", "--text-column", "body_of_it", "--display-name", "Odd One", cwd=home)
+    assert first.returncode == 0, first.stderr
+    assert "already done" in huggingtweets("download", "odd.csv", cwd=home).stderr
+
+
+def test_show_knows_one_bot_and_all(home: Path) -> None:
+    record = json.loads(huggingtweets("show", "rover", "--json", cwd=home).stdout)
+    assert record["dataset"]["counts"]["rover"]["kept"] + record["dataset"]["counts"]["rover"]["duplicates"] == 250
+    assert record["scores"]["bot"]["bits_per_byte"] < record["scores"]["base"]["bits_per_byte"]
+    assert len(record["predictions"]) == 10
+    assert "rover" in huggingtweets("show", cwd=home).stdout
+    assert "rover" in [bot["name"] for bot in json.loads(huggingtweets("show", "--json", cwd=home).stdout)]
+
+
+def test_generate_writes_posts_to_stdout_and_nothing_else(home: Path) -> None:
+    done = huggingtweets("generate", "rover", "My dream is", "-n", 3, "--seed", 0, "--threads", 1, cwd=home)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("My dream is") for line in lines)
+    assert done.stderr == ""
+    same = huggingtweets(
+        "generate", "bots/rover", "My dream is", "-n", 3, "--seed", 0, "--threads", 1, "--json", cwd=home
+    )
+    assert json.loads(same.stdout) == lines
+
+
+def test_the_stages_run_alone_and_again(home: Path) -> None:
+    for stage in ("build", "evaluate", "card"):
+        assert "already done" in huggingtweets(stage, "rover", cwd=home).stderr
+    again = huggingtweets("card", "rover", "--again", cwd=home)
+    assert "already done" not in again.stderr
+    assert again.stdout.count("bots/rover/") == 2
+    report = json.loads(huggingtweets("build", "rover", "--json", "--quiet", cwd=home).stdout)
+    assert report["counts"]["rover"]["retweets"] == 0
+    assert json.loads(huggingtweets("train", "rover", "--json", "-q", cwd=home).stdout)["recipe"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["create", "rovr.csv"], 1, "Did you mean rover.csv?"),
+        (["create", "@nasa"], 1, "an X account"),
+        (["create"], 2, "Missing argument"),
+        (["create", "rover.csv", "--epochs", "0"], 2, "--epochs must be more than 0"),
+        (["create", "rover.csv", "--minutes", "soon"], 2, "Invalid value"),
+        (["create", "rover.csv", "--holdout", "0.9"], 2, "--holdout must be 0 to 0.5"),
+        (["create", "rover.csv", "--text-column", "body"], 1, "text"),
+        (["show", "nobody"], 1, "rover"),
+        (["generate", "nobody"], 1, "There is no bot 'nobody'"),
+        (["generate", "rover", "-n", "0"], 2, "-n must be at least 1"),
+        (["generate", "rover", "--temperature", "0"], 2, "--temperature must be more than 0"),
+        (["frobnicate"], 2, "No such command"),
+    ],
+)
+def test_what_goes_wrong_is_one_clear_message(home: Path, arguments: list[str], code: int, message: str) -> None:
+    done = huggingtweets(*arguments, cwd=home)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_help_and_version_are_there(home: Path) -> None:
+    assert "create" in huggingtweets("--help", cwd=home).stdout
+    assert "--minutes" in huggingtweets("create", "--help", cwd=home).stdout
+    assert huggingtweets("--version", cwd=home).stdout.startswith("huggingtweets ")
+
+
+def test_the_shell_completes_bots(home: Path) -> None:
+    environment = {
+        **os.environ,
+        "_HUGGINGTWEETS_COMPLETE": "complete_bash",
+        "COMP_WORDS": "huggingtweets show r",
+        "COMP_CWORD": "2",
+    }
+    code = "import sys; sys.argv = ['huggingtweets']; from huggingtweets.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=home)
+    assert done.stdout.split() == ["rover"]
+
+
+def test_doctor_finds_what_is_needed(home: Path) -> None:
+    findings = json.loads(huggingtweets("doctor", "--json", cwd=home).stdout)
+    assert {finding["name"] for finding in findings} >= {"Python", "torch", "device", "free disk", "Hugging Face Hub"}
+    assert not [finding for finding in findings if finding["ok"] is False]
+
+
+def test_ctrl_c_stops_with_a_word_and_the_same_command_goes_on(home: Path, tiny_gpt2: Path) -> None:
+    options = ["--base", str(tiny_gpt2), "--epochs", "40", "--threads", "1", "--name", "stopped"]
+    process = subprocess.Popen(
+        [*COMMAND, "create", "rover.csv", *options], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=home
+    )
+    log = home / "bots" / "stopped" / "train.jsonl"
+    deadline = time.monotonic() + 120
+    while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "The same command continues" in errors
+    assert "Traceback" not in errors
+
+
+HOSTILE = [
+    "a | b",
+    "<script>alert(1)</script>",
+    "two\nlines",
+    "\u202eright to left",
+    "👩‍🚀" * 50,
+    "[bold]markup[/bold]",
+    "'; --",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_display_name_breaks_nothing(home: Path, tiny_gpt2: Path, name: str) -> None:
+    from huggingface_hub import ModelCard
+
+    done = create(home, tiny_gpt2, "--name", "hostile", "--display-name", name)
+    assert done.returncode == 0, done.stderr
+    card = home / "bots" / "hostile" / "README.md"
+    assert ModelCard.load(card).data.to_dict()["tags"][0] == "huggingtweets"
+    assert "<script>" not in card.read_text()
+    assert (home / "bots" / "hostile" / "predictions.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,116 @@
+"""The rules of the house: levels, light imports, doctests, and documents that tell the truth."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import huggingtweets
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = Path(huggingtweets.__file__).parent
+MODULES = sorted(module.name for module in pkgutil.walk_packages([str(PACKAGE)], "huggingtweets."))
+DOORS = {
+    "torch": {"devices", "bases", "batches", "training", "bot", "evaluation"},
+    "transformers": {"bases", "batches", "training", "bot", "evaluation"},
+    "typst": {"picture"},
+    "pyarrow": {"sources"},
+    "huggingface_hub": {"bases", "card_header"},
+    "typer": {"cli", "options"},
+    "rich": {"terminal", "cli"},
+}
+
+
+def room_of(module: str) -> str:
+    return module.removeprefix("huggingtweets.").split(".")[0]
+
+
+def levels() -> dict[str, int]:
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \|", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE)
+    return {room: int(level) for level, room in rows}
+
+
+def imports_of(module: str) -> set[str]:
+    """Every module that this one's code imports, inside functions too, but not for types only."""
+    tree = ast.parse(Path(importlib.import_module(module).__file__ or "").read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            whole = f"{node.module}.{{}}" if node.module == "huggingtweets" else None
+            found |= {whole.format(alias.name) for alias in node.names} if whole else {node.module or ""}
+    return found
+
+
+def test_every_room_is_in_the_table_and_every_row_is_a_room() -> None:
+    assert set(levels()) == {room_of(module) for module in MODULES}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_from_levels_below_its_own(module: str) -> None:
+    level = levels()
+    own = room_of(module)
+    for imported in imports_of(module):
+        if imported.startswith("huggingtweets."):
+            room = room_of(imported)
+            public = room in huggingtweets.__all__ or room.startswith("__")
+            assert public or room == own or level[room] < level[own], f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_dependency_has_its_door(module: str) -> None:
+    for imported in imports_of(module):
+        package = imported.split(".")[0]
+        assert room_of(module) in DOORS.get(package, {room_of(module)}), f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("module", ["huggingtweets", "huggingtweets.cli"])
+def test_nothing_heavy_is_imported_at_the_start(module: str) -> None:
+    heavy = "torch transformers huggingface_hub pyarrow typst numpy py3langid gguf safetensors yaml"
+    code = f"import sys, {module}; print(*(set('{heavy}'.split()) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_examples_in_docstrings_are_true(module: str) -> None:
+    assert doctest.testmod(importlib.import_module(module)).failed == 0
+
+
+def test_what_is_public_is_exported() -> None:
+    assert all(hasattr(huggingtweets, name) for name in huggingtweets.__all__)
+    assert sorted(huggingtweets.__all__) == huggingtweets.__all__
+
+
+def test_the_error_tree_is_the_one_in_its_docstring() -> None:
+    from huggingtweets import errors
+
+    drawn = set(re.findall(r"(\w+)  ", errors.__doc__ or "")) | {"HuggingtweetsError"}
+    classes = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
+    assert classes <= drawn
+
+
+def test_every_command_and_option_is_in_the_reference() -> None:
+    import typer
+
+    from huggingtweets.cli import app
+
+    reference = (ROOT / "docs/commands.md").read_text()
+    command = typer.main.get_command(app)
+    for name, sub in command.commands.items():  # type: ignore[attr-defined]
+        assert f"## `huggingtweets {name}`" in reference
+        for parameter in sub.params:
+            for option in parameter.opts:
+                assert not option.startswith("--") or option in reference, f"{name} {option}"
