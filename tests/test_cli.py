@@ -95,6 +95,7 @@ def test_the_stages_run_alone_and_again(home: Path) -> None:
     ("arguments", "code", "message"),
     [
         (["create", "rovr.csv"], 1, "Did you mean rover.csv?"),
+        (["create", "rover.cvs"], 1, "Did you mean rover.csv?"),
         (["create", "@nasa"], 1, "an X account"),
         (["create"], 2, "Missing argument"),
         (["create", "rover.csv", "--epochs", "0"], 2, "--epochs must be more than 0"),
@@ -105,6 +106,14 @@ def test_the_stages_run_alone_and_again(home: Path) -> None:
         (["generate", "nobody"], 1, "There is no bot 'nobody'"),
         (["generate", "rover", "-n", "0"], 2, "-n must be at least 1"),
         (["generate", "rover", "--temperature", "0"], 2, "--temperature must be more than 0"),
+        (["create", "rover.csv", "--epochs", "inf"], 2, "--epochs must be at most"),
+        (["create", "rover.csv", "--minutes", "nan"], 2, "--minutes must be more than 0"),
+        (["create", "rover.csv", "--seed", "-1"], 2, "--seed must be 0 to"),
+        (["create", "rover.csv", "--threads", "100000"], 2, "--threads must be 1 to"),
+        (["train", "rover", "--device", "meta", "--again"], 2, "There is no device 'meta' here"),
+        (["generate", "rover", "--temperature", "inf"], 2, "--temperature must be at most"),
+        (["generate", "rover", "--seed", str(2**64)], 2, "--seed must be 0 to"),
+        (["generate", "rover", "--threads", "0"], 2, "--threads must be 1 to"),
         (["frobnicate"], 2, "No such command"),
     ],
 )
@@ -122,16 +131,52 @@ def test_help_and_version_are_there(home: Path) -> None:
     assert huggingtweets("--version", cwd=home).stdout.startswith("huggingtweets ")
 
 
-def test_the_shell_completes_bots(home: Path) -> None:
+def test_a_terminal_of_another_encoding_gets_what_it_can_show(home: Path) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    for arguments in (["show", "rover"], ["generate", "rover", os.fsdecode(b"caf\xe9 \xf0\x9f\x9a\x80")]):
+        done = subprocess.run([*COMMAND, *arguments], env=environment, capture_output=True, text=True, cwd=home)
+        assert done.returncode == 0, done.stderr
+    shown = subprocess.run([*COMMAND, "show", "rover", "--json"], env=environment, capture_output=True, cwd=home)
+    assert json.loads(shown.stdout.decode("ascii"))["name"] == "rover"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("arguments", [["show", "rover"], ["show", "rover", "--json"], ["--help"]])
+def test_a_full_disk_behind_stdout_is_said(home: Path, arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, cwd=home)
+    assert done.returncode == 1
+    assert "disk is full" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_one_damaged_bot_does_not_hide_the_others(home: Path) -> None:
+    broken = home / "bots" / "broken" / "bot.json"
+    broken.parent.mkdir()
+    broken.write_text("[]")
+    try:
+        for more in ([], ["--json"]):
+            done = huggingtweets("show", *more, cwd=home)
+            assert done.returncode == 0, done.stderr
+            assert "rover" in done.stdout
+            assert "damaged" in done.stdout
+    finally:
+        broken.unlink()
+        broken.parent.rmdir()
+
+
+@pytest.mark.parametrize(("typed", "offered"), [("r", ["rover"]), ("/tmp", []), ("**", []), ("../", [])])
+def test_the_shell_completes_bots(home: Path, typed: str, offered: list[str]) -> None:
     environment = {
         **os.environ,
         "_HUGGINGTWEETS_COMPLETE": "complete_bash",
-        "COMP_WORDS": "huggingtweets show r",
+        "COMP_WORDS": f"huggingtweets show {typed}",
         "COMP_CWORD": "2",
     }
     code = "import sys; sys.argv = ['huggingtweets']; from huggingtweets.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, cwd=home)
-    assert done.stdout.split() == ["rover"]
+    assert done.stdout.split() == offered
+    assert "Traceback" not in done.stderr
 
 
 def test_doctor_finds_what_is_needed(home: Path) -> None:

@@ -18,6 +18,7 @@ from conftest import full_disk, invented_posts
 from huggingtweets.botdir import BotDir, bot_name, file_digest
 from huggingtweets.config import BotSettings, DatasetSettings, ImportSettings, TrainingSettings
 from huggingtweets.errors import BotError, SettingsError, SourceError, StageMissing, StorageError, TooLittleText
+from huggingtweets.pipeline import prepare
 from huggingtweets.reports import Event, Notice, StageDone
 
 QUICK = TrainingSettings(epochs=1, tokens_per_step=400, learning_rate=5e-3, warmup_steps=2, threads=1, device="cpu")
@@ -132,6 +133,28 @@ def test_more_accounts_than_fit_are_refused(tmp_path: Path) -> None:
         file.write_text("\n".join(invented_posts(10)))
     with pytest.raises(SettingsError, match="at most 3"):
         ht.create(*map(str, files), bots_dir=tmp_path / "bots")
+
+
+def test_two_sources_of_one_account_are_refused_rather_than_mixed(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "tweets.csv" for folder in "ab"]
+    for number, file in enumerate(files):
+        file.parent.mkdir()
+        file.write_text("text\n" + "\n".join(invented_posts(200, seed=number)))
+    for pair in (files, [files[0], files[0]]):
+        with pytest.raises(SettingsError, match=r"of one account, tweets: .*tweets\.csv and "):
+            ht.create(*pair, bots_dir=tmp_path / "bots")
+    assert not (tmp_path / "bots").exists()
+
+
+def test_the_author_whom_a_file_names_names_the_bot(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "tweets.csv" for folder in ("a", "b")]
+    for number, (file, author) in enumerate(zip(files, ("Rover", "Lander"), strict=True)):
+        file.parent.mkdir()
+        posts = invented_posts(200, seed=number)
+        file.write_text("text,username\n" + "\n".join(f'"{post}",{author}' for post in posts))
+    sources, folder = prepare(files, bots_dir=tmp_path / "bots", imports=ImportSettings())
+    assert [source.handle for source in sources] == ["Rover", "Lander"]
+    assert folder.name == "lander-rover"
 
 
 def test_nothing_held_out_means_no_scores_and_says_so(posts_file: Path, tiny_gpt2: Path, tmp_path: Path) -> None:
@@ -294,6 +317,51 @@ def test_a_damaged_record_is_said(bot: ht.Bot, posts_file: Path) -> None:
     bot.dir.record.write_text("{")
     with pytest.raises(BotError, match=r"bot\.json is damaged"):
         ht.create(str(posts_file), bots_dir=bot.path.parent)
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "{}", '{"format": "1", "stages": {}}', '{"format": 1, "stages": [1]}'])
+def test_a_record_of_another_shape_is_said_and_hides_no_other_bot(bot: ht.Bot, posts_file: Path, content: str) -> None:
+    bot.dir.record.write_text(content)
+    with pytest.raises(BotError, match=r"bot\.json is damaged"):
+        ht.create(posts_file, bots_dir=bot.path.parent)
+    assert [other.name for other in ht.list_bots(bot.path.parent)] == ["rover"]
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "null", '{"bot": 3, "base": 4}', '{"counts": []}'])
+@pytest.mark.parametrize("name", ["dataset_report", "train_report", "eval_report"])
+def test_a_report_of_another_shape_is_said(bot: ht.Bot, name: str, content: str) -> None:
+    file: Path = getattr(bot.dir, name)
+    file.write_text(content)
+    with pytest.raises(BotError, match=f"{file.name} is damaged"):
+        bot.to_json()
+
+
+@pytest.mark.parametrize("settings", [[], {"dataset": {"seed": -1}}, {"training": 3}, {"imports": []}, {"seed": "a"}])
+def test_settings_of_another_shape_are_said(bot: ht.Bot, settings: object) -> None:
+    bot.dir.record.write_text(json.dumps({**bot.dir.read_record(), "settings": settings}))
+    with pytest.raises(BotError, match="damaged"):
+        ht.run(bot.dir, ["train"])
+
+
+@pytest.mark.parametrize("line", ["3", "{}", '{"text": 3, "account": "a"}', '{"text": "a", "account": null}'])
+def test_a_post_of_another_shape_is_said(bot: ht.Bot, line: str) -> None:
+    with bot.dir.posts.open("a") as posts:
+        posts.write(line + "\n")
+    with pytest.raises(BotError, match="damaged at line"):
+        ht.run(bot.dir, ["build"])
+
+
+def test_weights_cut_short_are_noticed_and_trained_again(bot: ht.Bot, posts_file: Path) -> None:
+    weights = bot.dir.model / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BotError, match="model of rover is damaged") as said:
+        ht.Bot(bot.path).generate("a")
+    assert said.value.next == "huggingtweets train rover --again"
+    events: list[Event] = []
+    ht.create(posts_file, bots_dir=bot.path.parent, listen=events.append)
+    assert not skipped(events)["train"]
+    assert weights.read_bytes() == whole
 
 
 def test_a_line_that_is_no_record_is_said(bot: ht.Bot) -> None:

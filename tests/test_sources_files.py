@@ -457,6 +457,10 @@ def test_the_readers_own_retweeted_flag_marks_nothing_when_it_is_always_false(re
     assert read(jsonl(v1("RT @b: theirs"), v1("mine"))).kinds == ["repost", "original"]
 
 
+def test_the_readers_own_retweeted_flag_marks_nothing_when_it_is_true(read: Reader) -> None:
+    assert read(jsonl(v1("mine", retweeted=True), v1("RT @b: theirs"))).kinds == ["original", "repost"]
+
+
 def test_a_file_that_marks_reposts_keeps_handmade_ones(read: Reader) -> None:
     records = (v1("RT @b: theirs", retweeted_status={"id_str": "1"}), v1("RT @b: typed by hand"))
     assert read(jsonl(*records)).kinds == ["repost", "original"]

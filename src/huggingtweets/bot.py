@@ -14,9 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from huggingtweets.botdir import BotDir, new_folder, read_json, read_jsonl, write_json
-from huggingtweets.config import SamplingSettings
-from huggingtweets.errors import BotError, SettingsError, StageMissing
+from huggingtweets.botdir import BotDir, new_folder, read_as, read_json, read_lines_as, write_json
+from huggingtweets.config import SamplingSettings, check_seed
+from huggingtweets.errors import BaseModelError, BotError, SettingsError, StageMissing
 from huggingtweets.reports import DatasetReport, EvalReport, Report, Sample, TrainReport
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ class Bot:
         """
         if n < 1:
             raise SettingsError(f"-n must be at least 1, not {n}.")
+        check_seed(seed)
+        prompt = prompt.encode("utf-8", "replace").decode()  # a terminal in another encoding hands over surrogates
         from transformers import set_seed
 
         from huggingtweets.devices import choose_device
@@ -160,9 +162,7 @@ class Bot:
     @property
     def samples(self) -> list[Sample]:
         """The predictions that the evaluation kept."""
-        return (
-            [Sample.from_json(record) for record in read_jsonl(self.dir.samples)] if self.dir.samples.exists() else []
-        )
+        return read_lines_as(self.dir.samples, Sample.from_json) if self.dir.samples.exists() else []
 
     def to_json(self) -> dict[str, Any]:
         """Everything that is known of the bot, but for the posts."""
@@ -182,7 +182,12 @@ class Bot:
             if not self.path.exists():
                 raise BotError(f"There is no bot at {self.path}.", next="huggingtweets create FILE")
             raise StageMissing(f"{self.name} is not trained yet.", next=f"huggingtweets train {self.name}")
-        model, tokenizer = load_folder(self.dir.model)
+        try:
+            model, tokenizer = load_folder(self.dir.model)
+        except BaseModelError as error:
+            raise BotError(
+                f"The model of {self.name} is damaged.", why=error.what, next=f"huggingtweets train {self.name} --again"
+            ) from error
         return model.eval(), tokenizer
 
     def _sample(
@@ -261,7 +266,7 @@ def tidy(text: str, keep_newlines: bool) -> str:
 
 
 def _read(kind: type[R], file: Path) -> R | None:
-    return kind.from_json(read_json(file)) if file.exists() else None
+    return read_as(file, kind.from_json) if file.exists() else None
 
 
 def open_bot(name: str | Path, bots_dir: Path = BOTS_DIR) -> Bot:

@@ -15,12 +15,14 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from huggingtweets.errors import BotError, StorageError
+
+T = TypeVar("T")
 
 FORMAT = 1  # of bot.json; raised when an older version could no longer read it
 
@@ -103,8 +105,8 @@ class BotDir:
         """
         if not self.record.exists():
             return {"format": FORMAT, "name": self.name, "stages": {}}
-        record: dict[str, Any] = read_json(self.record)
-        if record.get("format", 0) > FORMAT:
+        record: dict[str, Any] = read_as(self.record, _checked_record)
+        if record["format"] > FORMAT:
             raise BotError(
                 f"{self.path} was made by a later version of huggingtweets.",
                 next="pip install --upgrade huggingtweets",
@@ -242,8 +244,33 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BotError(f"{path} is missing.", next="run the create command again") from error
-    except ValueError as error:
-        raise BotError(f"{path} is damaged: {error}.", next="delete it and run the create command again") from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, error) from error
+
+
+def read_as(path: Path, build: Callable[[Any], T]) -> T:
+    """What `build` makes of a file's JSON; raises BotError when it is missing, damaged or of another shape."""
+    value = read_json(path)
+    try:
+        return build(value)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> BotError:
+    said = f"it has no {error}" if isinstance(error, KeyError) else error
+    return BotError(f"{path} is damaged: {said}.", next="delete it and run the create command again")
+
+
+def _checked_record(record: Any) -> dict[str, Any]:
+    """`bot.json` with everything in it that this module relies on."""
+    stages = record["stages"]
+    if not isinstance(record["format"], int) or not all(isinstance(facts["key"], str) for facts in stages.values()):
+        raise TypeError("the format is not a number, or a stage has no key")
+    settings = record.get("settings", {})
+    if not all(isinstance(part, dict) for part in (record, settings)):
+        raise TypeError("the settings are not an object")
+    return dict(record)
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
@@ -256,8 +283,17 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
         return records
     except FileNotFoundError as error:
         raise BotError(f"{path} is missing.", next="run the create command again") from error
-    except ValueError as error:
-        raise BotError(f"{path} is damaged: {error}.", next="delete it and run the create command again") from error
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, error) from error
+
+
+def read_lines_as(path: Path, build: Callable[[dict[str, Any]], T]) -> list[T]:
+    """What `build` makes of every line of a file; raises BotError as `read_as` does."""
+    records = read_jsonl(path)
+    try:
+        return [build(record) for record in records]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _damaged(path, error) from error
 
 
 @contextlib.contextmanager

@@ -8,6 +8,8 @@ Nothing heavy is imported here; each command imports what it needs.
 from __future__ import annotations
 
 import dataclasses
+import errno
+import io
 import json
 import os
 import signal
@@ -17,10 +19,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from huggingtweets import __version__, pipeline
+from huggingtweets import __version__
 from huggingtweets.bot import BOTS_DIR, Bot, list_bots, open_bot
 from huggingtweets.config import DEFAULT_PROMPT, BotSettings, SamplingSettings
-from huggingtweets.errors import HuggingtweetsError, SettingsError
+from huggingtweets.errors import BotError, HuggingtweetsError, SettingsError
 from huggingtweets.options import (
     Again,
     Author,
@@ -51,11 +53,16 @@ from huggingtweets.options import (
     with_imports,
     with_training,
 )
-from huggingtweets.pipeline import prepare, run, settings_of, sources_of
+from huggingtweets.pipeline import make, prepare, run, settings_of, sources_of
 from huggingtweets.reports import Report
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.table import Table
+
+    from huggingtweets.botdir import BotDir
+    from huggingtweets.sources.base import Source
 
 R = TypeVar("R", bound=Report)
 
@@ -116,12 +123,12 @@ def create(
     from huggingtweets.terminal import Narrator
 
     imports = (handle, display_name, avatar, text_column, author, skip_bad_lines)
-    _, folder = prepare(sources, name=name, bots_dir=bots_dir, imports=with_imports(BotSettings(), *imports).imports)
+    found, folder = _prepared(sources, name, bots_dir, imports)
     settings = with_imports(settings_of(folder), *imports)
     settings = with_dataset(settings, cleaning, keep_newlines, holdout, seed)
     settings = with_training(settings, base, minutes, epochs, recipe, seed, device, threads)
     with Narrator(quiet=quiet) as listen:
-        bot = pipeline.create(*sources, name=name, bots_dir=bots_dir, settings=settings, listen=listen)
+        bot = make(folder, found, settings, listen)
     _print_bot(bot, as_json)
 
 
@@ -143,9 +150,8 @@ def download(
     from huggingtweets.terminal import Narrator
 
     imports = (handle, display_name, avatar, text_column, author, skip_bad_lines)
-    _, folder = prepare(sources, name=name, bots_dir=bots_dir, imports=with_imports(BotSettings(), *imports).imports)
+    found, folder = _prepared(sources, name, bots_dir, imports)
     settings = with_imports(settings_of(folder), *imports)
-    found = sources_of(sources, settings.imports)
     with Narrator(quiet=quiet) as listen, folder.locked():
         fetch(folder, found, settings, listen)
     typer.echo(folder.path)
@@ -260,7 +266,7 @@ def show(
         return
     bots = list_bots(bots_dir)
     if as_json:
-        _print_json([found.to_json() for found in bots])
+        _print_json([_known_of(found) for found in bots])
     elif not bots:
         typer.echo(f"No bots in {bots_dir} yet. A first one: huggingtweets create FILE", err=True)
     else:
@@ -284,11 +290,29 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+def _prepared(
+    specs: list[str], name: str | None, bots_dir: Path, imports: tuple[Any, ...]
+) -> tuple[list[Source], BotDir]:
+    """The sources, read as was typed and else as their bot was made, and the bot's folder."""
+    typed = with_imports(BotSettings(), *imports).imports
+    sources, folder = prepare(specs, name=name, bots_dir=bots_dir, imports=typed)
+    chosen = with_imports(settings_of(folder), *imports).imports
+    return (sources if chosen == typed else sources_of(specs, chosen)), folder
+
+
 def _run(bot: Bot, stage: str, settings: BotSettings, again: bool, quiet: bool) -> None:
     from huggingtweets.terminal import Narrator
 
     with Narrator(quiet=quiet) as listen:
         run(bot.dir, [stage], settings, again=again, listen=listen)
+
+
+def _known_of(bot: Bot) -> dict[str, Any]:
+    """One damaged bot does not hide the others."""
+    try:
+        return bot.to_json()
+    except BotError as error:
+        return {"name": bot.name, "path": str(bot.path), "damaged": error.what}
 
 
 def _print_report(report: R | None, table: Callable[[R], Table], as_json: bool) -> None:
@@ -321,7 +345,9 @@ def _print_bot(bot: Bot, as_json: bool) -> None:
 
 
 def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """Letters of all scripts as they are, where stdout can carry them."""
+    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    typer.echo(json.dumps(value, ensure_ascii=not is_utf8, indent=2))
 
 
 class Stopped(BaseException):
@@ -332,11 +358,19 @@ def _stop(number: int, frame: object) -> NoReturn:
     raise Stopped
 
 
+def _give_up_stdout() -> None:
+    """What is still in the buffer would fail again when Python closes the stream."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> NoReturn:
     """The entry point: runs a command and turns our own errors into a message and an exit code."""
     # Read when torch loads: threads that wait without spinning lose far less to other busy programs (docs/log.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     signal.signal(signal.SIGINT, _stop)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show an emoji shows a question mark
     try:
         app()
     except HuggingtweetsError as error:
@@ -346,6 +380,12 @@ def main() -> NoReturn:
         if error.next:
             typer.secho(f"Next: {error.next}", bold=True, err=True)
         sys.exit(2 if isinstance(error, SettingsError) else 1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        typer.echo("The output could not be written: the disk is full.", err=True)
+        _give_up_stdout()
+        sys.exit(1)
     except Stopped:
         typer.echo("Stopped. The same command continues from here.", err=True)
         sys.exit(130)

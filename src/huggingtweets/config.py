@@ -20,7 +20,11 @@ COPIED_WORDS = 15  # markovify's max_overlap_total: more words in a row than thi
 COPIED_SHARE = 0.7  # markovify's max_overlap_ratio: as is a larger share of a shorter text
 LARGEST_SEED = 2**32 - 1  # what numpy takes, less the one that the unprompted predictions add
 MAX_ACCOUNTS = 3  # original: up to three faces fit on a card
+MAX_THREADS = 256  # some way above this, torch's thread pool takes the process down
+LONGEST_MINUTES = 60 * 24 * 30.0  # a month
+MOST_EPOCHS = 10_000.0
 CPU_MINUTES = 5.0  # original: "in about five minutes", then on a GPU
+HOTTEST = 100.0  # temperature: far below it every token is as likely as any other
 DEFAULT_BASE = "gpt2"  # original
 DEFAULT_PROMPT = "My dream is"  # original
 
@@ -28,6 +32,22 @@ DEFAULT_PROMPT = "My dream is"  # original
 def _check(ok: bool, message: str) -> None:
     if not ok:
         raise SettingsError(message)
+
+
+def _check_up_to(option: str, value: float | None, most: float) -> None:
+    """Refuses nan and infinity too, which compare as no number does."""
+    _check(value is None or value > 0, f"{option} must be more than 0, not {value}.")
+    _check(value is None or value <= most, f"{option} must be at most {most:g}, not {value}.")
+
+
+def check_seed(seed: int | None) -> None:
+    """Raises SettingsError for a seed that torch and numpy would not both take."""
+    _check(seed is None or 0 <= seed < LARGEST_SEED, f"--seed must be 0 to {LARGEST_SEED - 1}, not {seed}.")
+
+
+def check_threads(threads: int | None) -> None:
+    """Raises SettingsError for a number of CPU threads that cannot be."""
+    _check(threads is None or 1 <= threads <= MAX_THREADS, f"--threads must be 1 to {MAX_THREADS}, not {threads}.")
 
 
 @dataclass(frozen=True)
@@ -56,7 +76,7 @@ class DatasetSettings:
 
     def __post_init__(self) -> None:
         _check(0 <= self.holdout_fraction <= 0.5, f"--holdout must be 0 to 0.5, not {self.holdout_fraction}.")
-        _check(0 <= self.seed < LARGEST_SEED, f"--seed must be 0 to {LARGEST_SEED - 1}, not {self.seed}.")
+        check_seed(self.seed)
         _check(self.holdout_max_posts >= 1, "--holdout-max must be at least 1 post.")
 
     @classmethod
@@ -88,12 +108,12 @@ class TrainingSettings:
     checkpoint_every_s: float = 60.0
 
     def __post_init__(self) -> None:
-        _check(0 <= self.seed < LARGEST_SEED, f"--seed must be 0 to {LARGEST_SEED - 1}, not {self.seed}.")
+        check_seed(self.seed)
         _check(self.tokens_per_step >= 1, "--tokens-per-step must be at least 1.")
         _check(0 < self.learning_rate < 1, f"--learning-rate must be between 0 and 1, not {self.learning_rate}.")
-        _check(self.epochs is None or self.epochs > 0, f"--epochs must be more than 0, not {self.epochs}.")
-        _check(self.minutes is None or self.minutes > 0, f"--minutes must be more than 0, not {self.minutes}.")
-        _check(self.threads is None or self.threads >= 1, f"--threads must be at least 1, not {self.threads}.")
+        _check_up_to("--epochs", self.epochs, MOST_EPOCHS)
+        _check_up_to("--minutes", self.minutes, LONGEST_MINUTES)
+        check_threads(self.threads)
 
     @property
     def most_epochs(self) -> float:
@@ -144,7 +164,7 @@ class SamplingSettings:
     top_p: float = 0.95
 
     def __post_init__(self) -> None:
-        _check(self.temperature > 0, f"--temperature must be more than 0, not {self.temperature}.")
+        _check_up_to("--temperature", self.temperature, HOTTEST)
         _check(0 < self.top_p <= 1, f"--top-p must be more than 0 and at most 1, not {self.top_p}.")
         _check(self.max_length >= 2, f"--max-length must be at least 2, not {self.max_length}.")
         _check(0 <= self.min_length <= self.max_length, "--min-length must be 0 to --max-length.")
@@ -159,6 +179,9 @@ class BotSettings:
     dataset: DatasetSettings = DatasetSettings()
     training: TrainingSettings = TrainingSettings()
     seed: int = 0  # of the predictions
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

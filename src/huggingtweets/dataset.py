@@ -18,6 +18,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from huggingtweets.cleaning import clean, why_dropped
 from huggingtweets.config import FEW_CHARACTERS, MIN_CHARACTERS, DatasetSettings
@@ -41,6 +42,14 @@ class Text:
 
     def to_json(self) -> dict[str, str]:
         return {"account": self.account, "text": self.text}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Text:
+        """The inverse of `to_json`; raises KeyError or TypeError on a damaged record."""
+        account, text = record["account"], record["text"]
+        if not (isinstance(account, str) and isinstance(text, str)):
+            raise TypeError("account and text must be strings")
+        return cls(account, text)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 
 import torch
 
+from huggingtweets.config import check_threads
 from huggingtweets.errors import SettingsError
+
+DEVICES = ("cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,11 @@ def choose_device(name: str | None = None, threads: int | None = None) -> Device
 
     Raises SettingsError when the device asked for is not there.
     """
+    check_threads(threads)
     chosen = name or _best_device()
     try:
+        if torch.device(chosen).type not in DEVICES:  # "meta" holds no numbers; the others nobody has tried
+            raise RuntimeError(f"it is none of {', '.join(DEVICES)}")
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
         raise SettingsError(

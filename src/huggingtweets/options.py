@@ -6,13 +6,14 @@ An option left out is None, which means: as the bot has it, else the default.
 from __future__ import annotations
 
 import dataclasses
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from huggingtweets.bot import BOTS_DIR
+from huggingtweets.bot import BOTS_DIR, list_bots
 from huggingtweets.config import RECIPES, BotSettings, DatasetSettings
 
 
@@ -27,8 +28,9 @@ class Recipe(StrEnum):
 
 
 def complete_bot(incomplete: str) -> list[str]:
-    """Shell completion of bot names in ./bots."""
-    return sorted(path.parent.name for path in BOTS_DIR.glob(f"{incomplete}*/bot.json"))
+    """Shell completion of bot names."""
+    bots_dir = Path(os.environ.get("HUGGINGTWEETS_BOTS", BOTS_DIR))
+    return [bot.name for bot in list_bots(bots_dir) if bot.name.startswith(incomplete)]
 
 
 Specs = Annotated[

@@ -6,14 +6,16 @@ Both hold the bot's lock while they work, and may be repeated at will: a stage t
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Sequence
+from os import PathLike
 from pathlib import Path
 
 from huggingtweets import stages
 from huggingtweets.bot import BOTS_DIR, Bot
 from huggingtweets.botdir import BotDir, bot_name
 from huggingtweets.config import MAX_ACCOUNTS, BotSettings, ImportSettings
-from huggingtweets.errors import SettingsError
+from huggingtweets.errors import BotError, SettingsError
 from huggingtweets.posts import Post
 from huggingtweets.reports import Listener, silent
 from huggingtweets.sources import recognise
@@ -28,10 +30,10 @@ STAGES: dict[str, Callable[[BotDir, BotSettings, Listener], object]] = {
 
 
 def create(
-    *specs: str,
-    base: str | None = None,
+    *specs: str | PathLike[str],
+    base: str | PathLike[str] | None = None,
     name: str | None = None,
-    bots_dir: Path = BOTS_DIR,
+    bots_dir: str | PathLike[str] = BOTS_DIR,
     settings: BotSettings | None = None,
     listen: Listener = silent,
 ) -> Bot:
@@ -44,9 +46,15 @@ def create(
     sources, bot = prepare(specs, name=name, bots_dir=bots_dir, imports=imports)
     if settings is None:
         settings = settings_of(bot)
-        sources = sources_of(specs, settings.imports)
     if base is not None:
-        settings = dataclasses.replace(settings, base=base)
+        settings = dataclasses.replace(settings, base=os.fspath(base))
+    if settings.imports != imports:
+        sources = sources_of(specs, settings.imports)
+    return make(bot, sources, settings, listen)
+
+
+def make(bot: BotDir, sources: Sequence[Source], settings: BotSettings, listen: Listener = silent) -> Bot:
+    """Every stage, from sources that are open already."""
     with bot.locked():
         stages.fetch(bot, sources, settings, listen)
         for stage in STAGES.values():
@@ -55,14 +63,29 @@ def create(
 
 
 def prepare(
-    specs: Sequence[str], *, name: str | None = None, bots_dir: Path = BOTS_DIR, imports: ImportSettings
+    specs: Sequence[str | PathLike[str]],
+    *,
+    name: str | None = None,
+    bots_dir: str | PathLike[str] = BOTS_DIR,
+    imports: ImportSettings,
 ) -> tuple[list[Source], BotDir]:
-    """The sources behind what was typed, and the folder their bot lives in; reads no posts yet."""
+    """The sources behind what was typed, and the folder their bot lives in.
+
+    Raises SettingsError for more than three, or for two of one account, and SourceError.
+    """
+    if len(specs) > MAX_ACCOUNTS:
+        raise SettingsError(f"A bot has at most {MAX_ACCOUNTS} accounts, not {len(specs)}.")
     sources = sources_of(specs, imports)
-    handles = {source.handle for source in sources}
-    if len(handles) > MAX_ACCOUNTS:
-        raise SettingsError(f"A bot has at most {MAX_ACCOUNTS} accounts, not {len(handles)}.")
-    return sources, BotDir(bots_dir / bot_name([name] if name else handles))
+    by_handle: dict[str, Source] = {}
+    for source in sources:
+        same = by_handle.setdefault(source.handle.casefold(), source)
+        if same is not source:
+            raise SettingsError(
+                f"Two sources are of one account, {source.handle}: {same.spec} and {source.spec}.",
+                why="An account that is told only by its file's name is taken to be the one of that name.",
+                next="put the posts of one account into one file, or give the files the names of their accounts",
+            )
+    return sources, BotDir(Path(bots_dir) / bot_name([name] if name else [source.handle for source in sources]))
 
 
 def run(
@@ -83,7 +106,7 @@ def run(
             STAGES[name](bot, settings or settings_of(bot), listen)
 
 
-def download(spec: str, settings: ImportSettings | None = None) -> list[Post]:
+def download(spec: str | PathLike[str], settings: ImportSettings | None = None) -> list[Post]:
     """The posts behind one spec, in their normal form; raises SourceError."""
     (source,) = sources_of([spec], settings or ImportSettings())
     return [post for page in source.pages() for post in page.posts]
@@ -91,13 +114,17 @@ def download(spec: str, settings: ImportSettings | None = None) -> list[Post]:
 
 def settings_of(bot: BotDir) -> BotSettings:
     """The settings the bot was made with; the defaults for a bot that is only about to be."""
-    return BotSettings.from_json(bot.read_record().get("settings", {}))
+    record = bot.read_record().get("settings", {})
+    try:
+        return BotSettings.from_json(record)
+    except (TypeError, AttributeError, SettingsError) as error:
+        raise BotError(f"The settings in {bot.record} are damaged: {error}") from error
 
 
-def sources_of(specs: Sequence[str], settings: ImportSettings) -> list[Source]:
+def sources_of(specs: Sequence[str | PathLike[str]], settings: ImportSettings) -> list[Source]:
     """Raises SettingsError or SourceError when there is none, or when one identity is given to several."""
     if not specs:
         raise SettingsError("Whose posts?", next="huggingtweets create FILE")
     if len(specs) > 1 and (settings.handle or settings.display_name or settings.avatar):
         raise SettingsError("--handle, --display-name and --avatar say who one account is, and there are several.")
-    return [recognise(spec, settings) for spec in specs]
+    return [recognise(os.fspath(spec), settings) for spec in specs]

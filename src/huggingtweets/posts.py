@@ -50,6 +50,8 @@ class Post:
     def from_json(cls, record: dict[str, Any]) -> Post:
         """The inverse of `to_json`; raises KeyError, TypeError or ValueError on a damaged record."""
         known = {name: record[name] for name in _POST_FIELDS if name in record}
+        if not (isinstance(known["text"], str) and isinstance(known["account"], str)):
+            raise TypeError("text and account must be strings")
         if known.get("created_at") is not None:
             known["created_at"] = datetime.fromisoformat(known["created_at"])
         return cls(**known)
@@ -76,7 +78,10 @@ class Account:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Account:
+        """Reads what an earlier version wrote; raises TypeError or KeyError on a damaged record."""
         known = {field.name: record[field.name] for field in dataclasses.fields(cls) if field.name in record}
+        if not isinstance(known["handle"], str):
+            raise TypeError("a handle must be a string")
         return cls(**known)
 
 

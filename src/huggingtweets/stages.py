@@ -21,8 +21,8 @@ from huggingtweets.botdir import (
     bot_name,
     file_digest,
     key_of,
-    read_json,
-    read_jsonl,
+    read_as,
+    read_lines_as,
     write_atomically,
     write_json,
     write_jsonl,
@@ -117,6 +117,10 @@ def _image_ending(picture: bytes) -> str:
     return next((ending for magic, ending in endings.items() if picture.startswith(magic)), "png")
 
 
+def _accounts(records: Any) -> list[Account]:
+    return [Account.from_json(record) for record in records]
+
+
 def _thousands(facts: dict[str, Any] | None, name: str) -> str:
     return f"{(facts or {}).get(name, 0):,}"
 
@@ -129,7 +133,7 @@ def build(bot: BotDir, settings: BotSettings, listen: Listener) -> DatasetReport
     _need(bot, bot.posts, "download")
     key = key_of(dataclasses.asdict(settings.dataset), file_digest(bot.posts))
     if bot.is_done("build", key, [bot.train_posts, bot.holdout_posts, bot.dataset_report]):
-        report = DatasetReport.from_json(read_json(bot.dataset_report))
+        report = read_as(bot.dataset_report, DatasetReport.from_json)
         listen(StageDone("build", _split_summary(report), skipped=True))
         return report
     listen(StageStarted("build", "Cleaning and splitting"))
@@ -162,10 +166,8 @@ def train(bot: BotDir, settings: BotSettings, listen: Listener) -> TrainReport:
     _need(bot, bot.train_posts, "build")
     _need(bot, bot.holdout_posts, "build")
     key = key_of(settings.base, settings.training.identity, _data_digest(bot))
-    needed = [bot.model / name for name in ("config.json", "generation_config.json", "tokenizer.json")]
-    weights = any(bot.model.glob("*.safetensors"))
-    if weights and bot.is_done("train", key, [*needed, bot.train_report]):
-        report = TrainReport.from_json(read_json(bot.train_report))
+    if bot.is_done("train", key, [bot.train_report]) and _is_whole(bot):
+        report = read_as(bot.train_report, TrainReport.from_json)
         listen(StageDone("train", _train_summary(report), skipped=True))
         return report
     listen(StageStarted("train", f"Training {settings.base}"))
@@ -175,7 +177,8 @@ def train(bot: BotDir, settings: BotSettings, listen: Listener) -> TrainReport:
     checkpoint = _checkpoint_for(bot, key)
     report = _train_and_save(bot, base, settings, checkpoint, listen)
     write_json(bot.train_report, report.to_json())
-    bot.mark_done("train", key, weights=_weights_digest(bot.model), data=_data_digest(bot), versions=versions())
+    facts = {"files": _file_sizes(bot.model), "weights": _weights_digest(bot.model), "data": _data_digest(bot)}
+    bot.mark_done("train", key, **facts, versions=versions())
     shutil.rmtree(bot.checkpoint, ignore_errors=True)
     listen(StageDone("train", _train_summary(report)))
     return report
@@ -189,7 +192,7 @@ def _train_and_save(bot: BotDir, base: Base, settings: BotSettings, checkpoint: 
     device = choose_device(settings.training.device, settings.training.threads)
     model, tokenizer = load_base(base)
     listen(Notice(f"Computing on {device}"))
-    texts = [Text(**record) for record in read_jsonl(bot.train_posts)]
+    texts = read_lines_as(bot.train_posts, Text.from_json)
     chosen = settings.training.for_device(device.name)
     limit = min(chosen.max_post_tokens, batches.max_tokens_of(model) or chosen.max_post_tokens)
 
@@ -255,6 +258,17 @@ def _data_digest(bot: BotDir) -> str:
     return key_of(file_digest(bot.train_posts), file_digest(bot.holdout_posts))
 
 
+def _file_sizes(model: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_size for file in sorted(model.glob("*"))}
+
+
+def _is_whole(bot: BotDir) -> bool:
+    """Whether every file of the model is there in its full length; cheap, so that it can be asked every time."""
+    saved = (bot.stage("train") or {}).get("files") or {}
+    there = _file_sizes(bot.model)
+    return bool(saved) and all(there.get(name) == size for name, size in saved.items())
+
+
 def _weights_digest(model: Path) -> str:
     return key_of(*(file_digest(file) for file in sorted(model.glob("*.safetensors"))))
 
@@ -280,7 +294,7 @@ def evaluate(bot: BotDir, settings: BotSettings, listen: Listener) -> EvalReport
         )
     key = key_of(trained.get("weights"), settings.seed, file_digest(bot.holdout_posts), file_digest(bot.train_posts))
     if bot.is_done("evaluate", key, [bot.eval_report, bot.samples]):
-        report = EvalReport.from_json(read_json(bot.eval_report))
+        report = read_as(bot.eval_report, EvalReport.from_json)
         listen(StageDone("evaluate", _eval_summary(report), skipped=True))
         return report
     listen(StageStarted("evaluate", "Scoring and predicting"))
@@ -298,8 +312,8 @@ def _score(bot: BotDir, settings: BotSettings, listen: Listener) -> tuple[EvalRe
     from huggingtweets.devices import choose_device
 
     device = choose_device(settings.training.device, settings.training.threads)
-    posts = [record["text"] for record in read_jsonl(bot.train_posts)]
-    held_out = [record["text"] for record in read_jsonl(bot.holdout_posts)]
+    posts = [text.text for text in read_lines_as(bot.train_posts, Text.from_json)]
+    held_out = [text.text for text in read_lines_as(bot.holdout_posts, Text.from_json)]
     predicting = PREDICTION_WORK * (SHOWN_PREDICTIONS + UNPROMPTED_PREDICTIONS)
     total = predicting + 2 * len(held_out)
 
@@ -373,18 +387,20 @@ def describe(bot: BotDir, settings: BotSettings, listen: Listener) -> None:
     from huggingtweets.card_header import CardFacts
     from huggingtweets.picture import Face, draw_picture
 
-    accounts = [Account.from_json(record) for record in read_json(bot.accounts)]
-    samples = [Sample.from_json(record) for record in read_jsonl(bot.samples)]
+    accounts = read_as(bot.accounts, _accounts)
+    samples = read_lines_as(bot.samples, Sample.from_json)
     shown = [sample for sample in samples if sample.prompt]
+    if not shown:
+        raise StageMissing(f"{bot.name} has no predictions to show.", next=f"huggingtweets evaluate {bot.name} --again")
     best = next((sample for sample in shown if sample.copied_from is None), shown[0])
     faces = [Face(account.name, account.handle, bot.avatars / (account.avatar or "")) for account in accounts]
     write_atomically(bot.picture, [draw_picture(faces, best.prompt, best.text)])
     facts = CardFacts(
         name=bot.name,
         accounts=accounts,
-        dataset=DatasetReport.from_json(read_json(bot.dataset_report)),
-        training=TrainReport.from_json(read_json(bot.train_report)),
-        evaluation=EvalReport.from_json(read_json(bot.eval_report)),
+        dataset=read_as(bot.dataset_report, DatasetReport.from_json),
+        training=read_as(bot.train_report, TrainReport.from_json),
+        evaluation=read_as(bot.eval_report, EvalReport.from_json),
         samples=shown,
         sampling=SamplingSettings(),
         cleaning=settings.dataset,

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgre
 from rich.table import Table
 from rich.text import Text
 
+from huggingtweets.errors import BotError
 from huggingtweets.reports import (
     Advanced,
     DatasetReport,
@@ -197,15 +198,23 @@ def bots_table(bots: Iterable[Bot]) -> Table:
     for column in ("bot", "base", "posts", "bits per byte", "done"):
         table.add_column(column)
     for bot in bots:
-        scores = bot.scores.bot if bot.scores else None
-        table.add_row(
-            Text(bot.name),
-            Text(bot.training.base if bot.training else ""),
-            f"{sum(counts.kept for counts in bot.dataset.counts.values()):,}" if bot.dataset else "",
-            f"{scores.bits_per_byte:.3f}" if scores else "",
-            Text(", ".join(bot.dir.read_record()["stages"])),
-        )
+        try:
+            table.add_row(*_row_of(bot))
+        except BotError as error:  # one damaged bot does not hide the others
+            table.add_row(Text(bot.name), "", "", "", Text(error.what, style="red"))
     return table
+
+
+def _row_of(bot: Bot) -> list[Text]:
+    scores = bot.scores.bot if bot.scores else None
+    cells = [
+        bot.name,
+        bot.training.base if bot.training else "",
+        f"{sum(counts.kept for counts in bot.dataset.counts.values()):,}" if bot.dataset else "",
+        f"{scores.bits_per_byte:.3f}" if scores else "",
+        ", ".join(bot.dir.read_record()["stages"]),
+    ]
+    return [Text(cell) for cell in cells]
 
 
 def findings_table(findings: Iterable[Finding]) -> Table:

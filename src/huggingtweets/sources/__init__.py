@@ -106,9 +106,11 @@ def _at_home(path: Path) -> Path:
 def _similar_names(path: Path) -> list[str]:
     """Files of the same folder with a name like this one, best first."""
     try:
-        names = {entry.name.casefold(): entry for entry in path.parent.iterdir()}
+        entries = sorted(path.parent.iterdir())
     except (OSError, ValueError):
         return []
-    close = difflib.get_close_matches(path.name.casefold(), names, n=3, cutoff=0.6)
-    close += sorted(name for name in names if Path(name).stem == path.name.casefold() and name not in close)
-    return [str(names[name]) for name in close[:3]]
+    stems: dict[str, list[str]] = {}  # without the ending, which files that have nothing else in common share
+    for entry in entries:
+        stems.setdefault(entry.stem.casefold(), []).append(str(entry))
+    close = difflib.get_close_matches(path.stem.casefold(), stems, n=3, cutoff=0.6)
+    return [name for stem in close for name in stems[stem]][:3]

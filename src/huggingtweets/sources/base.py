@@ -50,7 +50,7 @@ class Source(Protocol):
 
     @property
     def handle(self) -> str:
-        """What to call the account before anything is read."""
+        """What the account is called; may look into the source, but leaves it to `pages` to say what is wrong."""
 
     def fingerprint(self) -> str:
         """Changes when the posts behind it must be read again; cheap."""

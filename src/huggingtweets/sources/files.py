@@ -19,6 +19,7 @@ import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from huggingtweets.config import ImportSettings
@@ -86,8 +87,13 @@ class FileSource:
 
     @property
     def handle(self) -> str:
-        """`--handle`, else `--author`, else the file's name."""
-        return _safe_handle(self._settings.handle or self._settings.author or "") or handle_from(self._path)
+        """`--handle`, else the one author whom the file names, else the file's name; what is wrong, `pages` says."""
+        if handle := _safe_handle(self._settings.handle or ""):
+            return handle
+        try:
+            return self._plan.account.handle
+        except SourceError:
+            return _safe_handle(self._settings.author or "") or handle_from(self._path)
 
     def fingerprint(self) -> str:
         """SHA-256 over the content, the settings, and the avatar's content rather than its path."""
@@ -101,7 +107,7 @@ class FileSource:
     def pages(self, cursor: str | None = None) -> Iterator[Page]:
         """All posts, in the file's order, up to a thousand a page; always from the beginning."""
         avatar = _read_avatar(self._settings.avatar) if self._settings.avatar else None
-        plan = self._plan()
+        plan = self._plan
         tally = Tally()
         for loss in plan.format.encoding.losses:
             tally.add(loss.what, loss.example, loss.count)
@@ -138,6 +144,7 @@ class FileSource:
                 )
             yield from posts_in(value, self._settings.text_column)
 
+    @cached_property
     def _plan(self) -> _Plan:
         format = find_format(self._file, self._settings)
         survey = self._survey(format)
@@ -191,7 +198,7 @@ class FileSource:
         """What the user says goes before what the file says, and that before the file's name."""
         settings = self._settings
         written = (author.handle if author else None) or ""
-        handle = _safe_handle(settings.handle or written) or self.handle
+        handle = _safe_handle(settings.handle or written or settings.author or "") or handle_from(self._path)
         name = author.display_name if author else None
         if not name and written and _safe_handle(written) != written:
             name = written  # a column of full names

@@ -54,11 +54,20 @@ def kind_of(fields: Record) -> tuple[Kind, bool]:
     said = {_kind_by_type(fields), *_kinds_by_reference(fields)}
     for name, value in fields.items():
         sign = _SIGNS.get(name)
-        if sign is not None and sign[1](value):
+        if sign is not None and sign[1](value) and not (name in columns.REPOST_IF_TRUE and _tells_the_reader(fields)):
             said.add(sign[0])
     kind: Kind = next((kind for kind in _KINDS_BY_WEIGHT if kind in said), "original")
     tells_reposts = any(name in fields for name in (*columns.REPOST_FLAGS, *_REFERENCES))
     return kind, tells_reposts or kind == "repost"
+
+
+def _tells_the_reader(fields: Record) -> bool:
+    """Whether this is X's own object, where `retweeted` says that whoever downloaded it has retweeted the post.
+
+    >>> _tells_the_reader({"retweeted": True, "favorited": False}), _tells_the_reader({"retweeted": True})
+    (True, False)
+    """
+    return "favorited" in fields or isinstance(fields.get("user"), dict)
 
 
 def _kind_by_type(fields: Record) -> Kind | None:
