@@ -69,22 +69,8 @@ def prepare(
     bots_dir: str | PathLike[str] = BOTS_DIR,
     imports: ImportSettings,
 ) -> tuple[list[Source], BotDir]:
-    """The sources behind what was typed, and the folder their bot lives in.
-
-    Raises SettingsError for more than three, or for two of one account, and SourceError.
-    """
-    if len(specs) > MAX_ACCOUNTS:
-        raise SettingsError(f"A bot has at most {MAX_ACCOUNTS} accounts, not {len(specs)}.")
+    """The sources behind what was typed, and the folder their bot lives in; raises as `sources_of`."""
     sources = sources_of(specs, imports)
-    by_handle: dict[str, Source] = {}
-    for source in sources:
-        same = by_handle.setdefault(source.handle.casefold(), source)
-        if same is not source:
-            raise SettingsError(
-                f"Two sources are of one account, {source.handle}: {same.spec} and {source.spec}.",
-                why="An account that is told only by its file's name is taken to be the one of that name.",
-                next="put the posts of one account into one file, or give the files the names of their accounts",
-            )
     return sources, BotDir(Path(bots_dir) / bot_name([name] if name else [source.handle for source in sources]))
 
 
@@ -118,13 +104,30 @@ def settings_of(bot: BotDir) -> BotSettings:
     try:
         return BotSettings.from_json(record)
     except (TypeError, AttributeError, SettingsError) as error:
-        raise BotError(f"The settings in {bot.record} are damaged: {error}") from error
+        raise BotError(
+            f"The settings in {bot.record} are damaged: {error}", next="delete it and run the create command again"
+        ) from error
 
 
 def sources_of(specs: Sequence[str | PathLike[str]], settings: ImportSettings) -> list[Source]:
-    """Raises SettingsError or SourceError when there is none, or when one identity is given to several."""
+    """The sources that were meant.
+
+    Raises SettingsError for none, for more than three, for two of one account and for one identity given to several;
+    SourceError when one is not to be found.
+    """
     if not specs:
         raise SettingsError("Whose posts?", next="huggingtweets create FILE")
     if len(specs) > 1 and (settings.handle or settings.display_name or settings.avatar):
         raise SettingsError("--handle, --display-name and --avatar say who one account is, and there are several.")
-    return [recognise(os.fspath(spec), settings) for spec in specs]
+    if len(specs) > MAX_ACCOUNTS:
+        raise SettingsError(f"A bot has at most {MAX_ACCOUNTS} accounts, not {len(specs)}.")
+    by_handle: dict[str, Source] = {}
+    for source in (recognise(os.fspath(spec), settings) for spec in specs):
+        same = by_handle.setdefault(source.handle.casefold(), source)
+        if same is not source:
+            raise SettingsError(
+                f"Two sources are of one account, {source.handle}: {same.spec} and {source.spec}.",
+                why="An account that is told only by its file's name is taken to be the one of that name.",
+                next="put the posts of one account into one file, or give the files the names of their accounts",
+            )
+    return list(by_handle.values())

@@ -101,7 +101,7 @@ def read_posts(path: Path) -> Iterator[Post]:
         for number, line in enumerate(lines, start=1):
             try:
                 yield Post.from_json(json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise BotError(
                     f"{path} is damaged at line {number}: {error}.",
                     why="The file was probably edited by hand or copied while it was written.",

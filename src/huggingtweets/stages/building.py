@@ -1,0 +1,36 @@
+"""`posts.jsonl` in; `dataset/` out."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from huggingtweets.botdir import BotDir, file_digest, key_of, read_as, write_json, write_jsonl
+from huggingtweets.config import BotSettings
+from huggingtweets.dataset import build_dataset
+from huggingtweets.posts import read_posts
+from huggingtweets.reports import DatasetReport, Listener, Notice, StageDone, StageStarted
+from huggingtweets.stages.inputs import need
+
+
+def build(bot: BotDir, settings: BotSettings, listen: Listener) -> DatasetReport:
+    """posts.jsonl in; dataset/ out. Raises TooLittleText."""
+    need(bot, bot.posts, "download")
+    key = key_of(dataclasses.asdict(settings.dataset), file_digest(bot.posts))
+    if bot.is_done("build", key, [bot.train_posts, bot.holdout_posts, bot.dataset_report]):
+        report = read_as(bot.dataset_report, DatasetReport.from_json)
+        listen(StageDone("build", _split_summary(report), skipped=True))
+        return report
+    listen(StageStarted("build", "Cleaning and splitting"))
+    data = build_dataset(read_posts(bot.posts), settings.dataset)
+    for warning in data.report.warnings:
+        listen(Notice(warning, warning=True))
+    write_jsonl(bot.train_posts, (text.to_json() for text in data.train))
+    write_jsonl(bot.holdout_posts, (text.to_json() for text in data.holdout))
+    write_json(bot.dataset_report, data.report.to_json())
+    bot.mark_done("build", key, settings=dataclasses.asdict(settings.dataset))
+    listen(StageDone("build", _split_summary(data.report)))
+    return data.report
+
+
+def _split_summary(report: DatasetReport) -> str:
+    return f"{report.train_posts:,} posts to train on, {report.holdout_posts:,} held out"

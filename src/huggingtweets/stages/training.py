@@ -1,0 +1,125 @@
+"""`dataset/train.jsonl` in; `model/`, `train.jsonl` and `train.json` out."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from huggingtweets.bot import save_bot
+from huggingtweets.botdir import BotDir, file_digest, key_of, read_as, read_lines_as, write_json
+from huggingtweets.config import BotSettings
+from huggingtweets.dataset import Text, epoch
+from huggingtweets.reports import Listener, Notice, StageDone, StageStarted, TrainReport
+from huggingtweets.stages.inputs import data_digest, need, versions
+from huggingtweets.steplog import StepLog
+
+if TYPE_CHECKING:
+    from huggingtweets.bases import Base
+    from huggingtweets.training import Progress
+
+
+def train(bot: BotDir, settings: BotSettings, listen: Listener) -> TrainReport:
+    """dataset/train.jsonl in; model/, train.jsonl and train.json out."""
+    need(bot, bot.train_posts, "build")
+    need(bot, bot.holdout_posts, "build")
+    key = key_of(settings.base, settings.training.identity, data_digest(bot))
+    if bot.is_done("train", key, [bot.train_report]) and _is_whole(bot):
+        report = read_as(bot.train_report, TrainReport.from_json)
+        listen(StageDone("train", _train_summary(report), skipped=True))
+        return report
+    listen(StageStarted("train", f"Training {settings.base}"))
+    from huggingtweets.bases import find_base
+
+    base = find_base(settings.base, lambda text: listen(Notice(text)))
+    checkpoint = _checkpoint_for(bot, key)
+    report = _train_and_save(bot, base, settings, checkpoint, listen)
+    write_json(bot.train_report, report.to_json())
+    facts = {"files": _file_sizes(bot.model), "weights": _weights_digest(bot.model), "data": data_digest(bot)}
+    bot.mark_done("train", key, **facts, versions=versions())
+    shutil.rmtree(bot.checkpoint, ignore_errors=True)
+    listen(StageDone("train", _train_summary(report)))
+    return report
+
+
+def _train_and_save(bot: BotDir, base: Base, settings: BotSettings, checkpoint: Path, listen: Listener) -> TrainReport:
+    from huggingtweets import batches, training
+    from huggingtweets.bases import load_base
+    from huggingtweets.devices import choose_device
+
+    device = choose_device(settings.training.device, settings.training.threads)
+    model, tokenizer = load_base(base)
+    listen(Notice(f"Computing on {device}"))
+    texts = read_lines_as(bot.train_posts, Text.from_json)
+    chosen = settings.training.for_device(device.name)
+    limit = min(chosen.max_post_tokens, batches.max_tokens_of(model) or chosen.max_post_tokens)
+
+    def posts_of_epoch(number: int) -> list[list[int]]:
+        return batches.encode(epoch(texts, number, chosen.seed), tokenizer, limit)
+
+    with StepLog(bot.train_log, chosen.log_every_steps, listen) as log:
+        done = training.train(
+            model,
+            posts_of_epoch,
+            chosen,
+            device,
+            checkpoint=checkpoint,
+            on_step=log.step,
+            on_plan=lambda plan: listen(Notice(plan)),
+        )
+    save_bot(model.cpu(), tokenizer, bot.model)
+    passes = done.tokens / max(1, sum(len(post) - 1 for post in posts_of_epoch(0)))
+    shown = {**chosen.identity, "device": device.name, "threads": device.threads}
+    return _train_report(base, done, chosen.log_every_steps, passes, shown, model.num_parameters(), device.dtype)
+
+
+def _train_report(
+    base: Base, done: Progress, window: int, epochs: float, settings: dict[str, Any], parameters: int, dtype: str
+) -> TrainReport:
+    first, last = done.losses[:window], done.losses[-window:]
+    return TrainReport(
+        base=base.name,
+        base_id=base.id,
+        base_license=base.license,
+        parameters=parameters,
+        recipe=settings["recipe"],
+        settings=settings,
+        steps=done.step,
+        epochs=round(epochs, 3),
+        tokens=done.tokens,
+        seconds=round(done.seconds, 1),
+        device=settings["device"],
+        dtype=dtype,
+        threads=settings["threads"],
+        first_loss=sum(first) / len(first),
+        final_loss=sum(last) / len(last),
+        plan=done.plan,
+    )
+
+
+def _checkpoint_for(bot: BotDir, key: str) -> Path:
+    """The checkpoint of exactly these settings and posts; one of other settings is of no use and goes."""
+    checkpoint = bot.checkpoint / f"{key}.safetensors"
+    for other in bot.checkpoint.glob("*"):
+        if other != checkpoint:
+            other.unlink()
+    return checkpoint
+
+
+def _file_sizes(model: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_size for file in sorted(model.glob("*"))}
+
+
+def _is_whole(bot: BotDir) -> bool:
+    """Whether every file of the model is there in its full length; cheap, so that it can be asked every time."""
+    saved = (bot.stage("train") or {}).get("files") or {}
+    there = _file_sizes(bot.model)
+    return bool(saved) and all(there.get(name) == size for name, size in saved.items())
+
+
+def _weights_digest(model: Path) -> str:
+    return key_of(*(file_digest(file) for file in sorted(model.glob("*.safetensors"))))
+
+
+def _train_summary(report: TrainReport) -> str:
+    return f"{report.steps} steps, {report.tokens:,} tokens, loss {report.first_loss:.2f} to {report.final_loss:.2f}"
