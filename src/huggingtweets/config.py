@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from huggingtweets.errors import SettingsError
 
@@ -52,7 +52,7 @@ def check_threads(threads: int | None) -> None:
 
 @dataclass(frozen=True)
 class ImportSettings:
-    """How files are read; None means: find out by looking."""
+    """How sources are read; None means: find out by looking."""
 
     text_column: str | None = None
     author: str | None = None  # whose posts to take from a file that holds several people's
@@ -60,6 +60,14 @@ class ImportSettings:
     display_name: str | None = None
     avatar: str | None = None  # path of an image file
     skip_bad_lines: bool = False
+    max_posts: int | None = None  # from a network: the newest so many
+    own_server: bool = False  # Bluesky: everything from the account's own server, instead of the public feed
+    community_posts: bool = True  # X archive: what was posted into communities
+    x_dialect: Literal["tweet", "post"] = "tweet"  # which of X's two vocabularies is asked for
+
+    def __post_init__(self) -> None:
+        _check(self.max_posts is None or self.max_posts >= 1, f"--max-posts must be at least 1, not {self.max_posts}.")
+        _check(self.x_dialect in ("tweet", "post"), f"--x-dialect must be tweet or post, not {self.x_dialect}.")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,12 @@
     ├── SettingsError       a setting is out of its range or two contradict each other
     ├── SourceError         posts could not be read
     │   ├── UnknownSource   what was typed names no source, or more than one
-    │   └── UnreadableFile  the file is there, but not in a shape posts come in
+    │   ├── UnreadableFile  the file is there, but not in a shape posts come in
+    │   ├── NoSuchAccount   the network knows no such account, or shows it to nobody
+    │   └── NetworkTrouble  a server did not answer, or not in its own words; the same command continues
+    ├── ConsentError        an account's posts may not be used, or not yet
+    │   ├── ConsentMissing  a person has to say something first: whose account it is, that a price is fine
+    │   └── ConsentRefused  the account, its server or an earlier `forget` says no
     ├── TooLittleText       too few posts are left to learn a voice from
     ├── BaseModelError      the base model could not be had or cannot be used
     │   └── HubUnreachable  the Hugging Face Hub did not answer and nothing is cached
@@ -55,6 +60,26 @@ class UnknownSource(SourceError):
 
 class UnreadableFile(SourceError):
     """The file is there, but not in a shape that posts come in."""
+
+
+class NoSuchAccount(SourceError):
+    """The network knows no such account, or shows it to nobody."""
+
+
+class NetworkTrouble(SourceError):
+    """A server did not answer, or not in its own words; what was downloaded so far is kept."""
+
+
+class ConsentError(HuggingtweetsError):
+    """An account's posts may not be used, or not yet."""
+
+
+class ConsentMissing(ConsentError):
+    """A person has to say something first: whose account it is, that a price is fine, that terms are known."""
+
+
+class ConsentRefused(ConsentError):
+    """The account, its server or an earlier `forget` says no."""
 
 
 class TooLittleText(HuggingtweetsError):

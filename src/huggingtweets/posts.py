@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +33,11 @@ class Post:
     kind: Kind = "original"
     lang: str | None = None  # what the network said, BCP 47
     html_escaped: bool = True  # X and most exports escape & < >; Bluesky and archive notes do not
+    likes: int | None = None
+    reply_to: str | None = None  # id of the post it answers
+    self_reply: bool = False  # it answers a post of the same account: a thread goes on
+    sensitive: bool = False
+    warning: str | None = None  # the content warning in front of it
 
     def to_json(self) -> dict[str, Any]:
         """The line of `posts.jsonl`; times as RFC 3339 in UTC.
@@ -40,7 +45,7 @@ class Post:
         >>> Post("hi", "a", created_at=datetime(2015, 1, 2, tzinfo=UTC)).to_json()["created_at"]
         '2015-01-02T00:00:00Z'
         """
-        record = dataclasses.asdict(self)
+        record = {name: value for name in _POST_FIELDS if (value := getattr(self, name)) or name in _ALWAYS_WRITTEN}
         if self.created_at is not None:
             moment = self.created_at.astimezone(UTC)
             record["created_at"] = moment.isoformat().replace("+00:00", "Z")
@@ -58,6 +63,16 @@ class Post:
 
 
 _POST_FIELDS = tuple(field.name for field in dataclasses.fields(Post))
+_ALWAYS_WRITTEN = frozenset(("text", "account", "id", "created_at", "kind", "lang", "html_escaped", "likes"))
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What was said when the posts were downloaded, and when that was."""
+
+    said: Literal["mine", "permission"] | None = None  # None: a file, where nobody is asked
+    why: str | None = None  # the reason given with a permission
+    fetched_at: str | None = None  # RFC 3339 in UTC; None: a file, which has no time of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +80,16 @@ class Account:
     """Who wrote the posts."""
 
     handle: str  # without "@"
-    platform: str  # "file", "x", "bluesky", "mastodon"
+    platform: str  # "file", "x", "bluesky", "mastodon", "hub"
     display_name: str | None = None
     bio: str | None = None
     avatar: str | None = None  # file name inside the bot's avatars/, once there is one
     protected: bool = False
+    id: str | None = None  # what stays when the handle changes: a DID, a number
+    url: str | None = None  # the profile's page
+    fields: tuple[str, ...] = ()  # the profile's other lines, such as "AI: no thanks"
+    signals: Mapping[str, str] = field(default_factory=dict)  # see `consent`: what was seen, and where
+    consent: Consent | None = None
 
     @property
     def name(self) -> str:
@@ -82,7 +102,9 @@ class Account:
         known = {field.name: record[field.name] for field in dataclasses.fields(cls) if field.name in record}
         if not isinstance(known["handle"], str):
             raise TypeError("a handle must be a string")
-        return cls(**known)
+        if known.get("consent") is not None:
+            known["consent"] = Consent(**known["consent"])
+        return cls(**{**known, "fields": tuple(known.get("fields", ())), "signals": dict(known.get("signals", {}))})
 
 
 def dump_posts(posts: Iterable[Post]) -> Iterator[str]:

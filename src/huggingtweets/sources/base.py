@@ -6,9 +6,9 @@ it asks for the next, together with the page's cursor, so that an interrupted do
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from huggingtweets.posts import Account, Post
 
@@ -37,8 +37,24 @@ class Page:
     account: Account | None = None  # on the first page on which it is known
     avatar: bytes | None = None  # the image file, with the account
     losses: tuple[Loss, ...] = ()  # since the page before
-    cursor: str | None = None  # opaque; None: an interrupted download starts over (files are quick)
+    cursor: str | None = None  # opaque: where `pages` goes on after this page; None: only from the beginning
     fraction: float | None = None  # how much of the whole has been read, 0 to 1, where known
+
+
+Tell = Callable[[str], None]  # one sentence for the person who waits
+
+
+def tell_nobody(sentence: str) -> None:
+    """The listener of whoever does not want to know."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where posts come from, as far as consent depends on it."""
+
+    kind: Literal["file", "export", "network"]  # export: what a network hands to the owner of an account alone
+    terms: str | None = None  # what the network's terms say about this use, where they must be acknowledged
+    price: str | None = None  # what fetching costs at most, where it costs anything
 
 
 class Source(Protocol):
@@ -52,8 +68,18 @@ class Source(Protocol):
     def handle(self) -> str:
         """What the account is called; may look into the source, but leaves it to `pages` to say what is wrong."""
 
-    def fingerprint(self) -> str:
-        """Changes when the posts behind it must be read again; cheap."""
+    @property
+    def origin(self) -> Origin:
+        """Where the posts come from."""
 
-    def pages(self, cursor: str | None = None) -> Iterator[Page]:
-        """The posts, in any order; raises SourceError."""
+    def fingerprint(self) -> str:
+        """Changes when the posts behind it must be read again; cheap, and never a request to a network."""
+
+    def pages(
+        self, cursor: str | None = None, *, known: Collection[str] = (), tell: Tell = tell_nobody
+    ) -> Iterator[Page]:
+        """The posts, in any order; raises SourceError.
+
+        A network's first page holds the account and no posts, so that consent is settled before any post is fetched.
+        With `known`, the ids of posts that are here already, a network is asked for newer ones only.
+        """

@@ -17,7 +17,7 @@ import dataclasses
 import hashlib
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from huggingtweets.config import ImportSettings
 from huggingtweets.errors import SourceError, UnreadableFile
 from huggingtweets.posts import Account, Post
 from huggingtweets.sources.authors import Author
-from huggingtweets.sources.base import Page
+from huggingtweets.sources.base import Origin, Page, Tell, tell_nobody
 from huggingtweets.sources.formats import Format, find_format, no_text_column
 from huggingtweets.sources.opening import FileBytes, translated_errors
 from huggingtweets.sources.shapes import Found, Unusable, foreign_network, posts_in
@@ -104,7 +104,13 @@ class FileSource:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()
 
-    def pages(self, cursor: str | None = None) -> Iterator[Page]:
+    @property
+    def origin(self) -> Origin:
+        return Origin("file")
+
+    def pages(
+        self, cursor: str | None = None, *, known: Collection[str] = (), tell: Tell = tell_nobody
+    ) -> Iterator[Page]:
         """All posts, in the file's order, up to a thousand a page; always from the beginning."""
         avatar = _read_avatar(self._settings.avatar) if self._settings.avatar else None
         plan = self._plan
