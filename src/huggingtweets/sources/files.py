@@ -28,6 +28,7 @@ from huggingtweets.posts import Account, Post
 from huggingtweets.sources.authors import Author
 from huggingtweets.sources.base import Origin, Page, Tell, tell_nobody
 from huggingtweets.sources.formats import Format, find_format, no_text_column
+from huggingtweets.sources.identity import read_avatar, safe_handle
 from huggingtweets.sources.opening import FileBytes, translated_errors
 from huggingtweets.sources.shapes import Found, Unusable, foreign_network, posts_in
 from huggingtweets.sources.tally import CUT_SHORT, OTHERS, Tally
@@ -36,13 +37,11 @@ READER = 1  # raised when the same file would give other posts than before
 PAGE_POSTS = 1_000
 MOST_AUTHORS = 10_000  # told apart; a file with more is no one's timeline
 MOST_KEYS = 100  # shown when none of them holds text
-LARGEST_AVATAR_BYTES = 1 << 25
 
 _REPOST_PREFIX = re.compile(r"RT @\w+:")
 _FILE_ENDINGS = frozenset(
     (".csv", ".tsv", ".tab", ".psv", ".json", ".jsonl", ".ndjson", ".txt", ".text", ".parquet", ".pq", ".gz")
 )
-_PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 
 
 @dataclass
@@ -88,12 +87,12 @@ class FileSource:
     @property
     def handle(self) -> str:
         """`--handle`, else the one author whom the file names, else the file's name; what is wrong, `pages` says."""
-        if handle := _safe_handle(self._settings.handle or ""):
+        if handle := safe_handle(self._settings.handle or ""):
             return handle
         try:
             return self._plan.account.handle
         except SourceError:
-            return _safe_handle(self._settings.author or "") or handle_from(self._path)
+            return safe_handle(self._settings.author or "") or handle_from(self._path)
 
     def fingerprint(self) -> str:
         """SHA-256 over the content, the settings, and the avatar's content rather than its path."""
@@ -112,7 +111,7 @@ class FileSource:
         self, cursor: str | None = None, *, known: Collection[str] = (), tell: Tell = tell_nobody
     ) -> Iterator[Page]:
         """All posts, in the file's order, up to a thousand a page; always from the beginning."""
-        avatar = _read_avatar(self._settings.avatar) if self._settings.avatar else None
+        avatar = read_avatar(self._settings.avatar) if self._settings.avatar else None
         plan = self._plan
         tally = Tally()
         for loss in plan.format.encoding.losses:
@@ -204,9 +203,9 @@ class FileSource:
         """What the user says goes before what the file says, and that before the file's name."""
         settings = self._settings
         written = (author.handle if author else None) or ""
-        handle = _safe_handle(settings.handle or written or settings.author or "") or handle_from(self._path)
+        handle = safe_handle(settings.handle or written or settings.author or "") or handle_from(self._path)
         name = author.display_name if author else None
-        if not name and written and _safe_handle(written) != written:
+        if not name and written and safe_handle(written) != written:
             name = written  # a column of full names
         return Account(
             handle=handle,
@@ -286,26 +285,4 @@ def handle_from(path: Path) -> str:
     name = path.name
     while Path(name).suffix.lower() in _FILE_ENDINGS:
         name = Path(name).stem
-    return _safe_handle(name) or "posts"
-
-
-def _safe_handle(name: str) -> str:
-    """Safe in a folder's name and a card; underscores at the ends are part of many handles.
-
-    >>> _safe_handle("@_bob_"), _safe_handle("../Jane Doe")
-    ('_bob_', 'Jane_Doe')
-    """
-    return re.sub(r"[^\w.@-]+", " ", name).strip(" .-@").replace(" ", "_")[:100]
-
-
-def _read_avatar(name: str) -> bytes:
-    path = Path(name).expanduser()
-    FileBytes(path)  # refuses folders and pipes
-    with translated_errors(path), path.open("rb") as file:
-        picture = file.read(LARGEST_AVATAR_BYTES + 1)
-    is_webp = picture.startswith(b"RIFF") and picture[8:12] == b"WEBP"
-    if not (is_webp or picture.startswith(_PICTURES)):
-        raise SourceError(f"{path} is not a picture we can use.", next="pass a PNG, JPEG, GIF or WebP file as --avatar")
-    if len(picture) > LARGEST_AVATAR_BYTES:
-        raise SourceError(f"{path} is larger than 32 MB.", next="pass a smaller picture as --avatar")
-    return picture
+    return safe_handle(name) or "posts"
