@@ -7,10 +7,12 @@
 
 from huggingtweets.bot import Bot, list_bots, open_bot
 from huggingtweets.config import BotSettings, DatasetSettings, ImportSettings, SamplingSettings, TrainingSettings
+from huggingtweets.consent import Word
 from huggingtweets.dataset import Dataset, build_dataset
 from huggingtweets.errors import HuggingtweetsError
 from huggingtweets.pipeline import create, download, run
 from huggingtweets.posts import Account, Post
+from huggingtweets.upkeep import forget, update
 
 __version__ = "0.1.0"
 
@@ -25,10 +27,13 @@ __all__ = [
     "Post",
     "SamplingSettings",
     "TrainingSettings",
+    "Word",
     "build_dataset",
     "create",
     "download",
+    "forget",
     "list_bots",
     "open_bot",
     "run",
+    "update",
 ]

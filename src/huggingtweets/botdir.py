@@ -50,6 +50,11 @@ class BotDir:
         return self.path / "accounts.json"
 
     @property
+    def partial(self) -> Path:
+        """Where an unfinished download continues from; gone once posts.jsonl is whole."""
+        return self.path / "download"
+
+    @property
     def avatars(self) -> Path:
         return self.path / "avatars"
 
@@ -62,12 +67,27 @@ class BotDir:
         return self.path / "dataset" / "holdout.jsonl"
 
     @property
+    def trained_marks(self) -> Path:
+        """Marks of the texts that the model before the last update had learned from: never held out any more."""
+        return self.path / "dataset" / "trained.txt"
+
+    @property
     def dataset_report(self) -> Path:
         return self.path / "dataset" / "report.json"
 
     @property
     def model(self) -> Path:
         return self.path / "model"
+
+    @property
+    def previous(self) -> Path:
+        """The model that an update starts from; gone once the update is trained."""
+        return self.path / "previous"
+
+    @property
+    def published(self) -> Path:
+        """Where the bot went, once it went anywhere."""
+        return self.path / "published.json"
 
     @property
     def checkpoint(self) -> Path:

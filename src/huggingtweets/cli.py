@@ -25,33 +25,21 @@ from huggingtweets.config import DEFAULT_PROMPT, BotSettings, SamplingSettings
 from huggingtweets.errors import BotError, HuggingtweetsError, SettingsError
 from huggingtweets.options import (
     Again,
-    Author,
-    Avatar,
-    Base,
     BotName,
     BotsDir,
-    CleaningOption,
-    Device,
-    DisplayName,
-    Epochs,
-    Handle,
-    Holdout,
+    Cleanings,
+    Consents,
+    Imports,
     Json,
-    Minutes,
+    Machine,
     Name,
-    Newlines,
     Quiet,
-    RecipeOption,
     Seed,
-    SkipBad,
     Specs,
-    TextColumn,
-    Threads,
+    Trainings,
     complete_bot,
     given,
-    with_dataset,
-    with_imports,
-    with_training,
+    grouped,
 )
 from huggingtweets.pipeline import make, prepare, run, settings_of, sources_of
 from huggingtweets.reports import Report
@@ -90,28 +78,19 @@ def _version(
 
 
 @app.command(
-    epilog="huggingtweets create posts.csv --base smollm2 --minutes 5\n\n"
-    "huggingtweets create alice.jsonl bob.csv          (a cyborg: two voices in one bot)"
+    epilog="huggingtweets create archive.zip --base smollm2          (your own X archive)\n\n"
+    "huggingtweets create alice.bsky.social --mine\n\n"
+    "huggingtweets create alice.jsonl bob.csv               (a cyborg: two voices in one bot)"
 )
+@grouped
 def create(
     sources: Specs,
-    base: Base = None,
-    minutes: Minutes = None,
-    epochs: Epochs = None,
-    recipe: RecipeOption = None,
-    seed: Seed = None,
+    training: Trainings,
+    consents: Consents,
+    imports: Imports,
+    cleaning: Cleanings,
+    machine: Machine,
     name: Name = None,
-    handle: Handle = None,
-    display_name: DisplayName = None,
-    avatar: Avatar = None,
-    text_column: TextColumn = None,
-    author: Author = None,
-    skip_bad_lines: SkipBad = None,
-    cleaning: CleaningOption = None,
-    keep_newlines: Newlines = None,
-    holdout: Holdout = None,
-    device: Device = None,
-    threads: Threads = None,
     bots_dir: BotsDir = BOTS_DIR,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -122,47 +101,83 @@ def create(
     """
     from huggingtweets.terminal import Narrator
 
-    imports = (handle, display_name, avatar, text_column, author, skip_bad_lines)
     found, folder = _prepared(sources, name, bots_dir, imports)
-    settings = with_imports(settings_of(folder), *imports)
-    settings = with_dataset(settings, cleaning, keep_newlines, holdout, seed)
-    settings = with_training(settings, base, minutes, epochs, recipe, seed, device, threads)
+    settings = cleaning.over(imports.over(settings_of(folder)), training.seed)
+    settings = training.over(settings, machine)
     with Narrator(quiet=quiet) as listen:
-        bot = make(folder, found, settings, listen)
+        bot = make(folder, found, settings, listen, consents.word)
     _print_bot(bot, as_json)
 
 
-@app.command(epilog="huggingtweets download posts.csv")
+@app.command(epilog="huggingtweets download @alice@social.example --mine")
+@grouped
 def download(
     sources: Specs,
+    consents: Consents,
+    imports: Imports,
     name: Name = None,
-    handle: Handle = None,
-    display_name: DisplayName = None,
-    avatar: Avatar = None,
-    text_column: TextColumn = None,
-    author: Author = None,
-    skip_bad_lines: SkipBad = None,
     bots_dir: BotsDir = BOTS_DIR,
+    again: Again = False,
     quiet: Quiet = False,
 ) -> None:
-    """Only read the posts into a bot's folder."""
+    """Only get the posts, into a bot's folder."""
     from huggingtweets.stages import fetch
     from huggingtweets.terminal import Narrator
 
-    imports = (handle, display_name, avatar, text_column, author, skip_bad_lines)
     found, folder = _prepared(sources, name, bots_dir, imports)
-    settings = with_imports(settings_of(folder), *imports)
+    settings = imports.over(settings_of(folder))
     with Narrator(quiet=quiet) as listen, folder.locked():
-        fetch(folder, found, settings, listen)
+        fetch(folder, found, settings, listen, consents.word, again=again)
     typer.echo(folder.path)
 
 
+@app.command(epilog="huggingtweets update nasa")
+@grouped
+def update(
+    bot: BotName,
+    consents: Consents,
+    bots_dir: BotsDir = BOTS_DIR,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fetch what is new since, and train on from the bot as it is."""
+    from huggingtweets import upkeep
+    from huggingtweets.terminal import Narrator
+
+    found = open_bot(bot, bots_dir)
+    with Narrator(quiet=quiet) as listen:
+        upkeep.update(found.dir, word=consents.word, listen=listen)
+    _print_bot(found, as_json)
+
+
+@app.command(epilog="huggingtweets forget @alice --dry-run\n\nhuggingtweets forget @alice")
+def forget(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="@name, @name@server, name.bsky.social, ...")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Let it be made again; what is gone stays gone.")] = False,
+    bots_dir: BotsDir = BOTS_DIR,
+    as_json: Json = False,
+) -> None:
+    """Remove an account's posts and every bot made of them, and don't make it again by accident."""
+    from huggingtweets import upkeep
+    from huggingtweets.terminal import print_forgotten
+
+    if undo:
+        known = upkeep.remember(account, bots_dir=bots_dir)
+        typer.echo(f"{account} may be made again." if known else f"{account} was not forgotten.", err=True)
+        return
+    gone = upkeep.forget(account, bots_dir=bots_dir, dry_run=dry_run)
+    if as_json:
+        _print_json(dataclasses.asdict(gone))
+    else:
+        print_forgotten(account, gone.bots, gone.published, dry_run)
+
+
 @app.command(epilog="huggingtweets build nasa --cleaning original")
+@grouped
 def build(
     bot: BotName,
-    cleaning: CleaningOption = None,
-    keep_newlines: Newlines = None,
-    holdout: Holdout = None,
+    cleaning: Cleanings,
     seed: Seed = None,
     bots_dir: BotsDir = BOTS_DIR,
     again: Again = False,
@@ -173,20 +188,16 @@ def build(
     from huggingtweets.terminal import counts_table
 
     found = open_bot(bot, bots_dir)
-    _run(found, "build", with_dataset(settings_of(found.dir), cleaning, keep_newlines, holdout, seed), again, quiet)
+    _run(found, "build", cleaning.over(settings_of(found.dir), seed), again, quiet)
     _print_report(found.dataset, counts_table, as_json)
 
 
 @app.command(epilog="huggingtweets train nasa --minutes 10")
+@grouped
 def train(
     bot: BotName,
-    base: Base = None,
-    minutes: Minutes = None,
-    epochs: Epochs = None,
-    recipe: RecipeOption = None,
-    seed: Seed = None,
-    device: Device = None,
-    threads: Threads = None,
+    training: Trainings,
+    machine: Machine,
     bots_dir: BotsDir = BOTS_DIR,
     again: Again = False,
     as_json: Json = False,
@@ -196,8 +207,7 @@ def train(
     from huggingtweets.terminal import training_table
 
     found = open_bot(bot, bots_dir)
-    settings = with_training(settings_of(found.dir), base, minutes, epochs, recipe, seed, device, threads)
-    _run(found, "train", settings, again, quiet)
+    _run(found, "train", training.over(settings_of(found.dir), machine), again, quiet)
     _print_report(found.training, training_table, as_json)
 
 
@@ -230,22 +240,23 @@ def card(bot: BotName, bots_dir: BotsDir = BOTS_DIR, again: Again = False, quiet
 @app.command(
     epilog='huggingtweets generate nasa "My dream is" -n 10 --seed 1\n\nhuggingtweets generate nasa   (no start at all)'
 )
+@grouped
 def generate(
     bot: BotName,
+    machine: Machine,
     start: Annotated[str, typer.Argument(help="How the posts begin.", show_default=False)] = "",
     n: Annotated[int, typer.Option("-n", help="How many posts.")] = 1,
     seed: Annotated[int | None, typer.Option(help="The same seed, the same posts.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Higher is wilder; 1.0 by default.")] = None,
     top_p: Annotated[float | None, typer.Option(help="Share of likely words to draw from; 0.95 by default.")] = None,
     max_length: Annotated[int | None, typer.Option(help="In tokens; 160 by default.")] = None,
-    device: Device = None,
-    threads: Threads = None,
     bots_dir: BotsDir = BOTS_DIR,
     as_json: Json = False,
 ) -> None:
     """Write new posts, one a line."""
     chosen = given(temperature=temperature, top_p=top_p, max_length=max_length)
     sampling = SamplingSettings(**chosen) if chosen else None
+    device, threads = machine.device, machine.threads
     texts = open_bot(bot, bots_dir).generate(start, n, seed=seed, sampling=sampling, device=device, threads=threads)
     if as_json:
         _print_json(texts)
@@ -290,13 +301,11 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _prepared(
-    specs: list[str], name: str | None, bots_dir: Path, imports: tuple[Any, ...]
-) -> tuple[list[Source], BotDir]:
+def _prepared(specs: list[str], name: str | None, bots_dir: Path, imports: Imports) -> tuple[list[Source], BotDir]:
     """The sources, read as was typed and else as their bot was made, and the bot's folder."""
-    typed = with_imports(BotSettings(), *imports).imports
+    typed = imports.settings
     sources, folder = prepare(specs, name=name, bots_dir=bots_dir, imports=typed)
-    chosen = with_imports(settings_of(folder), *imports).imports
+    chosen = imports.over(settings_of(folder)).imports
     return (sources if chosen == typed else sources_of(specs, chosen)), folder
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,8 +61,10 @@ class Dataset:
     report: DatasetReport
 
 
-def build_dataset(posts: Iterable[Post], settings: DatasetSettings | None = None) -> Dataset:
-    """Cleans, dedupes and splits.
+def build_dataset(
+    posts: Iterable[Post], settings: DatasetSettings | None = None, trained: Collection[str] = ()
+) -> Dataset:
+    """Cleans, dedupes and splits; what bears one of the marks in `trained` is never held out.
 
     Raises TooLittleText when an account has fewer than 6,000 characters left, the original's threshold.
     """
@@ -70,7 +72,7 @@ def build_dataset(posts: Iterable[Post], settings: DatasetSettings | None = None
     kept, counts = curate(posts, settings)
     characters = {account: joined_length(texts) for account, texts in kept.items()}
     warnings = check_size(counts, characters)
-    train, holdout, set_aside = split(kept, settings)
+    train, holdout, set_aside = split(kept, settings, trained)
     if set_aside > len(train):
         warnings.append(
             f"The posts are much alike: {set_aside} nearly repeat a held-out post and are left out of training. "
@@ -144,14 +146,17 @@ def check_size(counts: dict[str, Counts], characters: dict[str, int]) -> list[st
     return warnings
 
 
-def split(kept: dict[str, list[Text]], settings: DatasetSettings) -> tuple[list[Text], list[Text], int]:
+def split(
+    kept: dict[str, list[Text]], settings: DatasetSettings, trained: Collection[str] = ()
+) -> tuple[list[Text], list[Text], int]:
     """Training texts, held-out texts, and how many near-duplicates were set aside."""
     share = settings.holdout_max_posts // len(kept)
     holdout: list[Text] = []
     rest: list[Text] = []
     for texts in kept.values():
         size = min(share, round(settings.holdout_fraction * len(texts)))
-        ranked = sorted(range(len(texts)), key=lambda i: _rank(texts[i], settings.seed))
+        free = [i for i in range(len(texts)) if not trained or mark(texts[i]) not in trained]
+        ranked = sorted(free, key=lambda i: _rank(texts[i], settings.seed))
         chosen = set(ranked[:size])
         holdout += [text for i, text in enumerate(texts) if i in chosen]
         rest += [text for i, text in enumerate(texts) if i not in chosen]
@@ -164,6 +169,11 @@ def split(kept: dict[str, list[Text]], settings: DatasetSettings) -> tuple[list[
             next="add --holdout 0 to train on all of them, without scores",
         )
     return train, holdout, len(rest) - len(train)
+
+
+def mark(text: Text) -> str:
+    """Tells a text from others without holding its words."""
+    return hashlib.sha256(f"{text.account}\0{text.text}".encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def _rank(text: Text, seed: int) -> bytes:

@@ -1,20 +1,30 @@
 """What can be typed behind a command, and the settings it makes.
 
-An option left out is None, which means: as the bot has it, else the default.
+- An option left out is None, which means: as the bot has it, else the default.
+- Options that belong together are a dataclass, and a command takes the groups it needs (`grouped`).
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import inspect
 import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from huggingtweets.bot import BOTS_DIR, list_bots
-from huggingtweets.config import RECIPES, BotSettings, DatasetSettings
+from huggingtweets.config import RECIPES, BotSettings, DatasetSettings, ImportSettings
+from huggingtweets.consent import Word
+
+# What `--cleaning` chooses; the other settings of a dataset are options of their own.
+RULES = ("unescape_all_html", "drop_duplicates", "drop_handmade_retweets", "scrub", "warnings")
 
 
 class Cleaning(StrEnum):
@@ -27,6 +37,28 @@ class Recipe(StrEnum):
     ORIGINAL = "original"
 
 
+class Replies(StrEnum):
+    KEEP = "keep"
+    STRIP = "strip"
+    DROP = "drop"
+
+
+class Mentions(StrEnum):
+    KEEP = "keep"
+    NEUTRAL = "neutral"
+
+
+class Warnings(StrEnum):
+    SKIP = "skip"
+    PREPEND = "prepend"
+    OMIT = "omit"
+
+
+class Dialect(StrEnum):
+    TWEET = "tweet"
+    POST = "post"
+
+
 def complete_bot(incomplete: str) -> list[str]:
     """Shell completion of bot names."""
     bots_dir = Path(os.environ.get("HUGGINGTWEETS_BOTS", BOTS_DIR))
@@ -35,7 +67,11 @@ def complete_bot(incomplete: str) -> list[str]:
 
 Specs = Annotated[
     list[str],
-    typer.Argument(metavar="SOURCE...", help="One to three files of posts, one an account.", show_default=False),
+    typer.Argument(
+        metavar="SOURCE...",
+        help="One to three accounts, archives or files: @name@server, name.bsky.social, archive.zip, posts.csv, ...",
+        show_default=False,
+    ),
 ]
 BotName = Annotated[
     str, typer.Argument(metavar="BOT", help="A bot's name, or its folder.", autocompletion=complete_bot)
@@ -46,65 +82,170 @@ BotsDir = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Again = Annotated[bool, typer.Option("--again", help="Do it again even if it is done.")]
-Base = Annotated[
-    str | None,
-    typer.Option(
-        help="gpt2 (default), smollm2 (needs no Hub), a Hub id, a model folder, or a .gguf file.",
-        rich_help_panel="Training",
-    ),
-]
-Minutes = Annotated[
-    float | None,
-    typer.Option(help="Fit training into so many minutes; 5 by default on a CPU.", rich_help_panel="Training"),
-]
-Epochs = Annotated[
-    float | None, typer.Option(help="Passes over the posts, instead of a time.", rich_help_panel="Training")
-]
-RecipeOption = Annotated[
-    Recipe | None,
-    typer.Option(
-        help="original: the original's recipe, four epochs in blocks of 1,024 tokens.", rich_help_panel="Training"
-    ),
-]
-Seed = Annotated[int | None, typer.Option(help="Of split, training and predictions.", rich_help_panel="Training")]
-Device = Annotated[
-    str | None, typer.Option(help="cpu, cuda or mps; the best there is by default.", rich_help_panel="Training")
-]
-Threads = Annotated[int | None, typer.Option(help="CPU threads; all cores by default.", rich_help_panel="Training")]
-CleaningOption = Annotated[
-    Cleaning | None,
-    typer.Option(help="original: exactly the original's rules; see docs/cleaning.md.", rich_help_panel="Cleaning"),
-]
-Newlines = Annotated[
-    bool | None,
-    typer.Option("--keep-newlines/--no-newlines", help="Posts of several lines.", rich_help_panel="Cleaning"),
-]
-Holdout = Annotated[
-    float | None, typer.Option(help="Share of posts kept back to score on; 0 for none.", rich_help_panel="Cleaning")
-]
 Name = Annotated[str | None, typer.Option(help="The bot's name; the handles by default.")]
-Handle = Annotated[
-    str | None, typer.Option(help="Whose posts a file holds, when it doesn't say.", rich_help_panel="Whose posts")
-]
-DisplayName = Annotated[
-    str | None, typer.Option(help="Their name for card and picture.", rich_help_panel="Whose posts")
-]
-Avatar = Annotated[
-    str | None,
-    typer.Option(help="Their picture, an image file; one is drawn by default.", rich_help_panel="Whose posts"),
-]
-TextColumn = Annotated[
-    str | None,
-    typer.Option(help="The column that holds the text, when it isn't found.", rich_help_panel="Reading files"),
-]
-Author = Annotated[
-    str | None,
-    typer.Option(help="Whose posts to take from a file that holds several people's.", rich_help_panel="Whose posts"),
-]
-SkipBad = Annotated[
-    bool | None,
-    typer.Option("--skip-bad-lines", help="Go on past damaged lines, and count them.", rich_help_panel="Reading files"),
-]
+
+
+def _option(*names: str, panel: str, help: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help, rich_help_panel=panel, **more)
+
+
+_WHOSE, _READING, _CLEANING, _TRAINING = "Whose posts", "Reading posts", "Cleaning", "Training"
+
+
+Seed = Annotated[int | None, _option(panel=_TRAINING, help="Of split, training and predictions.")]
+
+
+@dataclass(frozen=True)
+class Consents:
+    """What a person says before posts are fetched."""
+
+    mine: Annotated[bool, _option("--mine", panel=_WHOSE, help="The account is mine.")] = False
+    permission: Annotated[
+        str | None, _option(panel=_WHOSE, help="Its owner agreed: who gave the permission, and when.")
+    ] = None
+    accept_x_terms: Annotated[
+        bool, _option("--accept-x-terms", panel=_WHOSE, help="I know what X's terms say about such use of its API.")
+    ] = False
+    yes: Annotated[bool, _option("--yes", "-y", panel=_WHOSE, help="The price that was shown is fine.")] = False
+
+    @property
+    def word(self) -> Word:
+        return Word(mine=self.mine, permission=self.permission, terms=self.accept_x_terms, price=self.yes)
+
+
+@dataclass(frozen=True)
+class Imports:
+    """Whose posts, and how they are read."""
+
+    handle: Annotated[str | None, _option(panel=_WHOSE, help="Whose posts a file holds, when it doesn't say.")] = None
+    display_name: Annotated[str | None, _option(panel=_WHOSE, help="Their name for card and picture.")] = None
+    avatar: Annotated[
+        str | None, _option(panel=_WHOSE, help="Their picture, an image file; else the network's, or one is drawn.")
+    ] = None
+    author: Annotated[
+        str | None, _option(panel=_WHOSE, help="Whose posts to take from a file that holds several people's.")
+    ] = None
+    text_column: Annotated[
+        str | None, _option(panel=_READING, help="The column that holds the text, when it isn't found.")
+    ] = None
+    skip_bad_lines: Annotated[
+        bool | None, _option("--skip-bad-lines", panel=_READING, help="Go on past damaged lines, and count them.")
+    ] = None
+    max_posts: Annotated[
+        int | None, _option(panel=_READING, help="From a network, the newest so many.", show_default=False)
+    ] = None
+    own_server: Annotated[
+        bool | None,
+        _option(
+            "--own-server/--public-feed", panel=_READING, help="Bluesky: everything from the account's own server."
+        ),
+    ] = None
+    community_posts: Annotated[
+        bool | None,
+        _option("--community-posts/--no-community-posts", panel=_READING, help="X archive: posts into communities."),
+    ] = None
+    x_dialect: Annotated[
+        Dialect | None, _option(panel=_READING, help="Which of X's two vocabularies is asked for; tweet by default.")
+    ] = None
+
+    def over(self, settings: BotSettings) -> BotSettings:
+        return dataclasses.replace(settings, imports=dataclasses.replace(settings.imports, **_given(self)))
+
+    @property
+    def settings(self) -> ImportSettings:
+        return self.over(BotSettings()).imports
+
+
+@dataclass(frozen=True)
+class Cleanings:
+    """What becomes of the posts before they are trained on."""
+
+    cleaning: Annotated[
+        Cleaning | None, _option(panel=_CLEANING, help="original: exactly the original's rules; see docs/cleaning.md.")
+    ] = None
+    keep_newlines: Annotated[
+        bool | None, _option("--keep-newlines/--no-newlines", panel=_CLEANING, help="Posts of several lines.")
+    ] = None
+    replies: Annotated[
+        Replies | None, _option(panel=_CLEANING, help="Keep them, strip the mentions in front, or drop them.")
+    ] = None
+    stitch: Annotated[
+        bool | None, _option("--stitch/--no-stitch", panel=_CLEANING, help="A thread of one's own becomes one text.")
+    ] = None
+    mentions: Annotated[
+        Mentions | None, _option(panel=_CLEANING, help="neutral: the bot never names a real account.")
+    ] = None
+    warnings: Annotated[
+        Warnings | None,
+        _option(panel=_CLEANING, help="Posts behind a content warning: skip them, put it in front, or leave it out."),
+    ] = None
+    scrub: Annotated[
+        bool | None,
+        _option("--scrub/--no-scrub", panel=_CLEANING, help="Take out e-mail addresses and phone numbers; on."),
+    ] = None
+    since: Annotated[str | None, _option(panel=_CLEANING, help="Only posts from this day on: 2024-01-31.")] = None
+    until: Annotated[str | None, _option(panel=_CLEANING, help="Only posts before this day.")] = None
+    min_likes: Annotated[int | None, _option(panel=_CLEANING, help="Only posts with so many likes.")] = None
+    languages: Annotated[str | None, _option(panel=_CLEANING, help="Only posts in these, such as en,de.")] = None
+    holdout: Annotated[
+        float | None, _option(panel=_CLEANING, help="Share of posts kept back to score on; 0 for none.")
+    ] = None
+
+    def over(self, settings: BotSettings, seed: int | None) -> BotSettings:
+        """A chosen set of cleaning rules replaces the rules, and leaves the split alone."""
+        chosen = _given(self)
+        rules = chosen.pop("cleaning", None)
+        if "languages" in chosen:
+            chosen["languages"] = tuple(filter(None, re.split(r"[\s,]+", chosen["languages"])))
+        spelled = {"holdout": "holdout_fraction", "stitch": "threads"}
+        chosen = {spelled.get(name, name): value for name, value in chosen.items()}
+        if rules is not None:
+            whole = DatasetSettings.original() if rules is Cleaning.ORIGINAL else DatasetSettings()
+            chosen = {name: getattr(whole, name) for name in RULES} | chosen
+        chosen |= given(seed=seed)
+        return dataclasses.replace(settings, dataset=dataclasses.replace(settings.dataset, **chosen))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes."""
+
+    device: Annotated[str | None, _option(panel=_TRAINING, help="cpu, cuda or mps; the best there is by default.")] = (
+        None
+    )
+    threads: Annotated[int | None, _option(panel=_TRAINING, help="CPU threads; all cores by default.")] = None
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """How the base is fine-tuned."""
+
+    base: Annotated[
+        str | None,
+        _option(
+            panel=_TRAINING, help="gpt2 (default), smollm2 (needs no Hub), a Hub id, a model folder, or a .gguf file."
+        ),
+    ] = None
+    minutes: Annotated[
+        float | None, _option(panel=_TRAINING, help="Fit training into so many minutes; 5 by default on a CPU.")
+    ] = None
+    epochs: Annotated[float | None, _option(panel=_TRAINING, help="Passes over the posts, instead of a time.")] = None
+    recipe: Annotated[
+        Recipe | None,
+        _option(panel=_TRAINING, help="original: the original's recipe, four epochs in blocks of 1,024 tokens."),
+    ] = None
+    seed: Seed = None
+
+    def over(self, settings: BotSettings, machine: Machine) -> BotSettings:
+        """A newly chosen recipe starts from its own numbers; minutes and epochs replace one another."""
+        start = settings.training if self.recipe is None else RECIPES[self.recipe]()
+        if self.minutes is not None or self.epochs is not None:
+            start = dataclasses.replace(start, minutes=None, epochs=None if self.recipe is None else start.epochs)
+        chosen = given(
+            minutes=self.minutes, epochs=self.epochs, seed=self.seed, device=machine.device, threads=machine.threads
+        )
+        training = dataclasses.replace(start, **chosen)
+        return dataclasses.replace(settings, training=training, **given(base=self.base, seed=self.seed))
 
 
 def given(**options: Any) -> dict[str, Any]:
@@ -112,56 +253,39 @@ def given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def with_imports(
-    settings: BotSettings,
-    handle: str | None,
-    display_name: str | None,
-    avatar: str | None,
-    text_column: str | None,
-    author: str | None,
-    skip_bad_lines: bool | None,
-) -> BotSettings:
-    chosen = given(
-        handle=handle,
-        display_name=display_name,
-        avatar=avatar,
-        text_column=text_column,
-        author=author,
-        skip_bad_lines=skip_bad_lines,
-    )
-    return dataclasses.replace(settings, imports=dataclasses.replace(settings.imports, **chosen))
+def _given(group: Any) -> dict[str, Any]:
+    values = given(**{field.name: getattr(group, field.name) for field in dataclasses.fields(group)})
+    return {
+        name: str(value) if isinstance(value, StrEnum) and name != "cleaning" else value
+        for name, value in values.items()
+    }
 
 
-def with_dataset(
-    settings: BotSettings,
-    cleaning: Cleaning | None,
-    keep_newlines: bool | None,
-    holdout: float | None,
-    seed: int | None,
-) -> BotSettings:
-    """A chosen set of cleaning rules replaces the rules, and leaves the split alone."""
-    chosen = given(keep_newlines=keep_newlines, holdout_fraction=holdout, seed=seed)
-    if cleaning is not None:
-        rules = DatasetSettings.original() if cleaning is Cleaning.ORIGINAL else DatasetSettings()
-        names = ("unescape_all_html", "drop_duplicates", "drop_handmade_retweets")
-        chosen |= {name: getattr(rules, name) for name in names}
-    return dataclasses.replace(settings, dataset=dataclasses.replace(settings.dataset, **chosen))
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """The command as typer reads it: each parameter that is a group becomes the options in it."""
+    hints = get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {name: kind for name, kind in hints.items() if dataclasses.is_dataclass(kind)}
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name not in groups:
+            parameters.append(parameter.replace(annotation=hints[parameter.name]))
+            continue
+        kind = groups[parameter.name]
+        types = get_type_hints(kind, include_extras=True)
+        parameters += [
+            inspect.Parameter(field.name, parameter.kind, default=field.default, annotation=types[field.name])
+            for field in dataclasses.fields(kind)
+        ]
 
+    @functools.wraps(command)
+    def flat(**options: Any) -> None:
+        built = {
+            name: kind(**{field.name: options.pop(field.name) for field in dataclasses.fields(kind)})
+            for name, kind in groups.items()
+        }
+        command(**options, **built)
 
-def with_training(
-    settings: BotSettings,
-    base: str | None,
-    minutes: float | None,
-    epochs: float | None,
-    recipe: Recipe | None,
-    seed: int | None,
-    device: str | None,
-    threads: int | None,
-) -> BotSettings:
-    """A newly chosen recipe starts from its own numbers; minutes and epochs replace one another."""
-    start = settings.training if recipe is None else RECIPES[recipe]()
-    if minutes is not None or epochs is not None:
-        start = dataclasses.replace(start, minutes=None, epochs=None if recipe is None else start.epochs)
-    chosen = given(minutes=minutes, epochs=epochs, seed=seed, device=device, threads=threads)
-    training = dataclasses.replace(start, **chosen)
-    return dataclasses.replace(settings, training=training, **given(base=base, seed=seed))
+    flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    flat.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    del flat.__wrapped__
+    return flat

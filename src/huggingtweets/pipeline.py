@@ -15,10 +15,11 @@ from huggingtweets import stages
 from huggingtweets.bot import BOTS_DIR, Bot
 from huggingtweets.botdir import BotDir, bot_name
 from huggingtweets.config import MAX_ACCOUNTS, BotSettings, ImportSettings
+from huggingtweets.consent import Word, ask_first, judge
 from huggingtweets.errors import BotError, SettingsError
 from huggingtweets.posts import Post
 from huggingtweets.reports import Listener, silent
-from huggingtweets.sources import recognise
+from huggingtweets.sources import joined, recognise
 from huggingtweets.sources.base import Source
 
 STAGES: dict[str, Callable[[BotDir, BotSettings, Listener], object]] = {
@@ -35,12 +36,13 @@ def create(
     name: str | None = None,
     bots_dir: str | PathLike[str] = BOTS_DIR,
     settings: BotSettings | None = None,
+    word: Word = Word(),  # noqa: B008 (frozen)
     listen: Listener = silent,
 ) -> Bot:
     """The whole way from one to three sources to a bot with scores, card and picture.
 
     Safe to repeat: what is done is skipped, what was interrupted continues. Settings left out are the ones the bot was
-    made with, else the defaults. Raises HuggingtweetsError.
+    made with, else the defaults. `word` says whose account it is, which networks ask for. Raises HuggingtweetsError.
     """
     imports = settings.imports if settings else ImportSettings()
     sources, bot = prepare(specs, name=name, bots_dir=bots_dir, imports=imports)
@@ -50,13 +52,19 @@ def create(
         settings = dataclasses.replace(settings, base=os.fspath(base))
     if settings.imports != imports:
         sources = sources_of(specs, settings.imports)
-    return make(bot, sources, settings, listen)
+    return make(bot, sources, settings, listen, word)
 
 
-def make(bot: BotDir, sources: Sequence[Source], settings: BotSettings, listen: Listener = silent) -> Bot:
+def make(
+    bot: BotDir,
+    sources: Sequence[Source],
+    settings: BotSettings,
+    listen: Listener = silent,
+    word: Word = Word(),  # noqa: B008 (frozen)
+) -> Bot:
     """Every stage, from sources that are open already."""
     with bot.locked():
-        stages.fetch(bot, sources, settings, listen)
+        stages.fetch(bot, sources, settings, listen, word)
         for stage in STAGES.values():
             stage(bot, settings, listen)
     return Bot(bot.path)
@@ -92,10 +100,22 @@ def run(
             STAGES[name](bot, settings or settings_of(bot), listen)
 
 
-def download(spec: str | PathLike[str], settings: ImportSettings | None = None) -> list[Post]:
-    """The posts behind one spec, in their normal form; raises SourceError."""
+def download(
+    spec: str | PathLike[str],
+    settings: ImportSettings | None = None,
+    *,
+    word: Word = Word(),  # noqa: B008 (frozen)
+    bots_dir: str | PathLike[str] = BOTS_DIR,
+) -> list[Post]:
+    """The posts behind one spec, in their normal form; raises SourceError and ConsentError."""
     (source,) = sources_of([spec], settings or ImportSettings())
-    return [post for page in source.pages() for post in page.posts]
+    ask_first(source, word, Path(bots_dir))
+    posts: list[Post] = []
+    for page in source.pages():
+        if page.account is not None:
+            judge(page.account, source.origin, word, Path(bots_dir))
+        posts += page.posts
+    return posts
 
 
 def settings_of(bot: BotDir) -> BotSettings:
@@ -119,15 +139,19 @@ def sources_of(specs: Sequence[str | PathLike[str]], settings: ImportSettings) -
         raise SettingsError("Whose posts?", next="huggingtweets create FILE")
     if len(specs) > 1 and (settings.handle or settings.display_name or settings.avatar):
         raise SettingsError("--handle, --display-name and --avatar say who one account is, and there are several.")
-    if len(specs) > MAX_ACCOUNTS:
-        raise SettingsError(f"A bot has at most {MAX_ACCOUNTS} accounts, not {len(specs)}.")
     by_handle: dict[str, Source] = {}
     for source in (recognise(os.fspath(spec), settings) for spec in specs):
         same = by_handle.setdefault(source.handle.casefold(), source)
-        if same is not source:
+        if same is source:
+            continue
+        if (whole := joined(same, source)) is not None:
+            by_handle[source.handle.casefold()] = whole
+        else:
             raise SettingsError(
                 f"Two sources are of one account, {source.handle}: {same.spec} and {source.spec}.",
                 why="An account that is told only by its file's name is taken to be the one of that name.",
                 next="put the posts of one account into one file, or give the files the names of their accounts",
             )
+    if len(by_handle) > MAX_ACCOUNTS:
+        raise SettingsError(f"A bot has at most {MAX_ACCOUNTS} accounts, not {len(by_handle)}.")
     return list(by_handle.values())

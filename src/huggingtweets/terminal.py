@@ -223,3 +223,16 @@ def findings_table(findings: Iterable[Finding]) -> Table:
     for finding in findings:
         table.add_row(marks[finding.ok], Text(finding.name), Text(finding.found), Text(finding.next, style="dim"))
     return table
+
+
+def print_forgotten(account: str, bots: Iterable[str], published: Iterable[str], dry_run: bool) -> None:
+    """What `forget` removed, and what it cannot remove."""
+    gone = list(bots)
+    said = "would be removed" if dry_run else "removed"
+    out.print(f"{len(gone)} {'bot' if len(gone) == 1 else 'bots'} of {account} {said}.")
+    for bot in gone:
+        out.print(f"  {bot}")
+    for where in published:
+        out.print(f"Published, and not taken down by this: {where}")
+    if not dry_run:
+        out.print("It will not be made again here by accident.")

@@ -114,3 +114,12 @@ def _similar_names(path: Path) -> list[str]:
         stems.setdefault(entry.stem.casefold(), []).append(str(entry))
     close = difflib.get_close_matches(path.stem.casefold(), stems, n=3, cutoff=0.6)
     return [name for stem in close for name in stems[stem]][:3]
+
+
+def joined(one: Source, other: Source) -> Source | None:
+    return None
+
+
+def account_named(typed: str) -> str:
+    name = re.sub(r"^(?:x|bluesky|mastodon|file):", "", typed.strip(), flags=re.IGNORECASE)
+    return name.removeprefix("@").casefold()

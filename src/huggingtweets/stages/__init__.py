@@ -7,9 +7,10 @@ Before a stage works it compares the key it would have now, made of its settings
 from __future__ import annotations
 
 from huggingtweets.stages.building import build
+from huggingtweets.stages.continuing import keep_previous
 from huggingtweets.stages.describing import describe
-from huggingtweets.stages.downloading import fetch
+from huggingtweets.stages.downloading import add_new, fetch, renew, word_of
 from huggingtweets.stages.scoring import evaluate
 from huggingtweets.stages.training import train
 
-__all__ = ["build", "describe", "evaluate", "fetch", "train"]
+__all__ = ["add_new", "build", "describe", "evaluate", "fetch", "keep_previous", "renew", "train", "word_of"]

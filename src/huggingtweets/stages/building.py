@@ -9,19 +9,21 @@ from huggingtweets.config import BotSettings
 from huggingtweets.dataset import build_dataset
 from huggingtweets.posts import read_posts
 from huggingtweets.reports import DatasetReport, Listener, Notice, StageDone, StageStarted
+from huggingtweets.stages.continuing import trained_marks
 from huggingtweets.stages.inputs import need
 
 
 def build(bot: BotDir, settings: BotSettings, listen: Listener) -> DatasetReport:
     """posts.jsonl in; dataset/ out. Raises TooLittleText."""
     need(bot, bot.posts, "download")
-    key = key_of(dataclasses.asdict(settings.dataset), file_digest(bot.posts))
+    marks = trained_marks(bot)
+    key = key_of(dataclasses.asdict(settings.dataset), file_digest(bot.posts), *sorted(marks))
     if bot.is_done("build", key, [bot.train_posts, bot.holdout_posts, bot.dataset_report]):
         report = read_as(bot.dataset_report, DatasetReport.from_json)
         listen(StageDone("build", _split_summary(report), skipped=True))
         return report
     listen(StageStarted("build", "Cleaning and splitting"))
-    data = build_dataset(read_posts(bot.posts), settings.dataset)
+    data = build_dataset(read_posts(bot.posts), settings.dataset, marks)
     for warning in data.report.warnings:
         listen(Notice(warning, warning=True))
     write_jsonl(bot.train_posts, (text.to_json() for text in data.train))

@@ -11,6 +11,7 @@ from huggingtweets.botdir import BotDir, file_digest, key_of, read_as, read_line
 from huggingtweets.config import BotSettings
 from huggingtweets.dataset import Text, epoch
 from huggingtweets.reports import Listener, Notice, StageDone, StageStarted, TrainReport
+from huggingtweets.stages.continuing import continued_from, has_new_texts, lesson, trained_marks
 from huggingtweets.stages.inputs import data_digest, need, versions
 from huggingtweets.steplog import StepLog
 
@@ -23,34 +24,59 @@ def train(bot: BotDir, settings: BotSettings, listen: Listener) -> TrainReport:
     """dataset/train.jsonl in; model/, train.jsonl and train.json out."""
     need(bot, bot.train_posts, "build")
     need(bot, bot.holdout_posts, "build")
-    key = key_of(settings.base, settings.training.identity, data_digest(bot))
+    continues = continued_from(bot)
+    key = key_of(settings.base, settings.training.identity, data_digest(bot), *filter(None, [continues]))
     if bot.is_done("train", key, [bot.train_report]) and _is_whole(bot):
+        shutil.rmtree(bot.previous, ignore_errors=True)
         report = read_as(bot.train_report, TrainReport.from_json)
         listen(StageDone("train", _train_summary(report), skipped=True))
         return report
-    listen(StageStarted("train", f"Training {settings.base}"))
+    if continues is not None and not bot.previous.exists():  # the update is over, and settings have changed since
+        bot.write_record(continues=None)
+        return train(bot, settings, listen)
+    if continues is not None and not has_new_texts(bot):
+        listen(Notice("None of the new posts has anything to teach, so the model stays as it is."))
+        return _keep_model(bot, key, listen)
+    listen(StageStarted("train", f"Training {settings.base if continues is None else bot.name}"))
     from huggingtweets.bases import find_base
 
     base = find_base(settings.base, lambda text: listen(Notice(text)))
     checkpoint = _checkpoint_for(bot, key)
     report = _train_and_save(bot, base, settings, checkpoint, listen)
     write_json(bot.train_report, report.to_json())
-    facts = {"files": _file_sizes(bot.model), "weights": _weights_digest(bot.model), "data": data_digest(bot)}
-    bot.mark_done("train", key, **facts, versions=versions())
-    shutil.rmtree(bot.checkpoint, ignore_errors=True)
+    _finish(bot, key)
     listen(StageDone("train", _train_summary(report)))
+    return report
+
+
+def _finish(bot: BotDir, key: str) -> None:
+    facts = {"files": _file_sizes(bot.model), "weights": _weights_digest(bot.model), "data": data_digest(bot)}
+    bot.mark_done("train", key, **facts, versions=versions(), continues=continued_from(bot))
+    for finished in (bot.checkpoint, bot.previous):
+        shutil.rmtree(finished, ignore_errors=True)
+
+
+def _keep_model(bot: BotDir, key: str, listen: Listener) -> TrainReport:
+    """After an update that brought nothing to learn from."""
+    report = read_as(bot.train_report, TrainReport.from_json)
+    _finish(bot, key)
+    listen(StageDone("train", _train_summary(report), skipped=True))
     return report
 
 
 def _train_and_save(bot: BotDir, base: Base, settings: BotSettings, checkpoint: Path, listen: Listener) -> TrainReport:
     from huggingtweets import batches, training
-    from huggingtweets.bases import load_base
+    from huggingtweets.bases import load_base, load_folder
     from huggingtweets.devices import choose_device
 
     device = choose_device(settings.training.device, settings.training.threads)
-    model, tokenizer = load_base(base)
-    listen(Notice(f"Computing on {device}"))
     texts = read_lines_as(bot.train_posts, Text.from_json)
+    if continued_from(bot) is None:
+        model, tokenizer = load_base(base)
+    else:
+        texts = lesson(texts, trained_marks(bot), settings.training.seed)
+        model, tokenizer = load_folder(bot.previous)
+    listen(Notice(f"Computing on {device}"))
     chosen = settings.training.for_device(device.name)
     limit = min(chosen.max_post_tokens, batches.max_tokens_of(model) or chosen.max_post_tokens)
 

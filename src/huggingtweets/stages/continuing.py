@@ -1,0 +1,60 @@
+"""What an update starts from: the model as it is, and what that model has learned already.
+
+- The model is copied to `previous/` before the first new post is added, so that a killed update starts from it again
+  and never from a half of itself.
+- What it was trained on is marked in `dataset/trained.txt`: such a text is never held out any more, because a score on
+  it would measure memory.
+- It learns the new texts and as many of the old ones, so that the old are not forgotten.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Sequence
+
+from huggingtweets.botdir import BotDir, new_folder, read_lines_as, storage_errors, write_text
+from huggingtweets.dataset import Text, mark
+
+REPLAYED = 1.0  # old texts for each new one; measured, see docs/log.md
+
+
+def keep_previous(bot: BotDir) -> None:
+    """Before posts are added; does nothing while an earlier update is still unfinished."""
+    trained = bot.stage("train") or {}
+    pending = bot.read_record().get("continues")
+    if bot.previous.exists() and pending is not None and trained.get("continues") != pending:
+        return
+    marks = trained_marks(bot) | {mark(text) for text in read_lines_as(bot.train_posts, Text.from_json)}
+    with new_folder(bot.previous) as folder:
+        for file in bot.model.iterdir():
+            with storage_errors(bot.previous):
+                shutil.copyfile(file, folder / file.name)
+    write_text(bot.trained_marks, "".join(f"{known}\n" for known in sorted(marks)))
+    bot.write_record(continues=trained.get("weights"))
+
+
+def trained_marks(bot: BotDir) -> frozenset[str]:
+    """Of every text that the model learned from before its last update."""
+    if not bot.trained_marks.exists():
+        return frozenset()
+    return frozenset(bot.trained_marks.read_text(encoding="utf-8").split())
+
+
+def continued_from(bot: BotDir) -> str | None:
+    """Which weights the training goes on from; None: from the base, as always but in an update."""
+    found = bot.read_record().get("continues")
+    return found if isinstance(found, str) else None
+
+
+def has_new_texts(bot: BotDir) -> bool:
+    marks = trained_marks(bot)
+    return any(mark(text) not in marks for text in read_lines_as(bot.train_posts, Text.from_json))
+
+
+def lesson(texts: Sequence[Text], marks: frozenset[str], seed: int) -> list[Text]:
+    """The new texts and some of the old, chosen by the seed; empty when nothing is new."""
+    new = [text for text in texts if mark(text) not in marks]
+    old = [text for text in texts if mark(text) in marks]
+    replayed = random.Random(f"{seed}-replay").sample(old, min(len(old), round(REPLAYED * len(new))))
+    return [*replayed, *new]
