@@ -40,7 +40,8 @@ post = st.builds(
 
 @given(st.lists(post), st.sampled_from([DatasetSettings(), DatasetSettings.original()]))
 def test_every_post_is_counted_exactly_once(some: list[Post], rules: DatasetSettings) -> None:
-    kept, counts = curate(some, rules)
+    curated = curate(some, rules)
+    kept, counts = curated.kept, curated.counts
     for account, downloaded in Counter(p.account for p in some).items():
         assert counts[account].downloaded == downloaded
         assert counts[account].kept == len(kept[account])
@@ -48,7 +49,7 @@ def test_every_post_is_counted_exactly_once(some: list[Post], rules: DatasetSett
 
 @given(st.lists(post))
 def test_the_original_knows_no_duplicates(some: list[Post]) -> None:
-    _, counts = curate(some, DatasetSettings.original())
+    counts = curate(some, DatasetSettings.original()).counts
     assert all(count.duplicates == 0 for count in counts.values())
 
 
@@ -59,7 +60,7 @@ def test_same_text_or_same_id_is_a_duplicate_within_an_account_only() -> None:
         Post("another one entirely", "a", "1"),
         Post("one two three", "b", "1"),
     ]
-    _, counts = curate(some, DatasetSettings())
+    counts = curate(some, DatasetSettings()).counts
     assert (counts["a"].kept, counts["a"].duplicates) == (1, 2)
     assert (counts["b"].kept, counts["b"].duplicates) == (1, 0)
 
@@ -177,7 +178,7 @@ def test_in_an_epoch_every_account_is_as_long_as_the_longest(first: int, second:
 
 
 def test_split_never_loses_or_doubles_a_post() -> None:
-    kept, _ = curate(posts(), DatasetSettings())
+    kept = curate(posts(), DatasetSettings()).kept
     train, holdout, set_aside = split(kept, DatasetSettings())
     assert len(train) + len(holdout) + set_aside == len(kept["rover"])
     assert not {t.text for t in train} & {t.text for t in holdout}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from huggingtweets.card_header import NAME_LETTERS, CardFacts
 from huggingtweets.config import COPIED_SHARE, COPIED_WORDS, MIN_WORDS, DatasetSettings
 from huggingtweets.escaping import attribute, inline, plain
-from huggingtweets.reports import Copying, Counts, DatasetReport, EvalReport, TrainReport
+from huggingtweets.reports import Copying, Counts, DatasetReport, EvalReport, TrainReport, reasons
 
 SMALL_GAIN = 0.05  # below this the card says that the bot learned little
 
@@ -22,6 +23,7 @@ def training_data(facts: CardFacts) -> str:
         "## Training data",
         _cleaning_words(facts.cleaning),
         _counts_table(report),
+        _privacy_words(facts.cleaning, report.scrubbed_posts),
         f"{_split_words(report)} The posts themselves are not part of this repository.",
         _language_words(report),
         *(f"> ⚠️ {inline(warning)}" for warning in report.warnings),
@@ -39,6 +41,16 @@ def _cleaning_words(cleaning: DatasetSettings) -> str:
     )
 
 
+def _privacy_words(cleaning: DatasetSettings, scrubbed_posts: int) -> str:
+    sentences = []
+    if cleaning.scrub:
+        found = f"removed from {scrubbed_posts:,} of the kept posts" if scrubbed_posts else "looked for, and none found"
+        sentences.append(f"E-mail addresses and phone numbers were {found}.")
+    if cleaning.mentions == "neutral":
+        sentences.append("Mentions name nobody, so that the bot pings no real people.")
+    return " ".join(sentences)
+
+
 def _counts_table(report: DatasetReport) -> str:
     """A column an account, and one for all of them where there are several."""
     columns = [
@@ -46,14 +58,16 @@ def _counts_table(report: DatasetReport) -> str:
         for handle, counts in report.counts.items()
     ]
     if len(columns) > 1:
-        columns.append(("All", _sum(report.counts.values()), sum(report.characters.values())))
+        columns.append(("All", _sum(list(report.counts.values())), sum(report.characters.values())))
+    dropped = [
+        [f"− {_row_name(reason)}", *(f"{counts.dropped.get(reason, 0):,}" for _, counts, _ in columns)]
+        for reason in reasons(report.counts.values())
+    ]
     return _table(
         ["", *(heading for heading, _, _ in columns)],
         [
             ["Posts downloaded", *(f"{counts.downloaded:,}" for _, counts, _ in columns)],
-            ["− Retweets", *(f"{counts.retweets:,}" for _, counts, _ in columns)],
-            ["− Short posts", *(f"{counts.short:,}" for _, counts, _ in columns)],
-            ["− Duplicates", *(f"{counts.duplicates:,}" for _, counts, _ in columns)],
+            *dropped,
             ["**= Posts kept**", *(f"**{counts.kept:,}**" for _, counts, _ in columns)],
             ["Characters kept", *(f"{characters:,}" for _, _, characters in columns)],
         ],
@@ -61,9 +75,22 @@ def _counts_table(report: DatasetReport) -> str:
     )
 
 
-def _sum(counts: Iterable[Counts]) -> Counts:
-    totals = zip(*(dataclasses.astuple(each) for each in counts), strict=True)
-    return Counts(*map(sum, totals))
+def _row_name(reason: str) -> str:
+    """
+    >>> _row_name("short"), _row_name("behind a warning")
+    ('Short posts', 'Behind a warning')
+    """
+    names = {"short": "Short posts", "joined": "Joined to the post before"}
+    return names.get(reason) or inline(reason[:1].upper() + reason[1:])
+
+
+def _sum(counts: Sequence[Counts]) -> Counts:
+    left_out: Counter[str] = Counter()
+    for each in counts:
+        left_out.update(each.left_out)
+    names = ("retweets", "short", "duplicates", "kept", "joined")
+    sums = {name: sum(getattr(each, name) for each in counts) for name in names}
+    return dataclasses.replace(Counts(**sums), left_out=left_out)
 
 
 def _split_words(report: DatasetReport) -> str:
@@ -213,7 +240,11 @@ def _threads(count: int) -> str:
 
 def _setting_rows(settings: Mapping[str, Any]) -> list[list[str]]:
     """What was left to be derived (None) is in the rows above, as it came out."""
-    return [[code(key), code(value)] for key, value in settings.items() if value is not None]
+    return [
+        [code(key), code(", ".join(map(str, value)) if isinstance(value, list | tuple) else value)]
+        for key, value in settings.items()
+        if value is not None
+    ]
 
 
 def code(value: object) -> str:

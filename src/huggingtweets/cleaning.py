@@ -1,4 +1,4 @@
-"""Posts in, clean text or a reason out. Pure functions; the original's semantics unless said otherwise.
+"""Posts in, clean text out, and whether it teaches anything. Pure functions; the original's semantics unless said so.
 
 What the original does, and so do we: retweets go first; then `&amp; &lt; &gt;` are unescaped, every `http:` or
 `https:` link goes together with the space beside it, runs of white space become one space; a post is *short* when
@@ -9,19 +9,17 @@ Ours differs by choice, and `DatasetSettings.original()` takes each choice back:
 - retweets typed by hand (`RT @name: …`, `"@name: …"`) are other people's words and count as retweets;
 - newlines can be kept (off by default, as in the original).
 
-Not covered: duplicates, which need the other posts (see `dataset`).
+Not covered: what is left out on request (see `curation`), personal data (see `privacy`), and duplicates, which need
+the other posts (see `dataset`).
 """
 
 from __future__ import annotations
 
 import html
 import re
-from typing import Literal
 
 from huggingtweets.config import MIN_WORDS, DatasetSettings
 from huggingtweets.posts import Post
-
-Reason = Literal["retweet", "short"]
 
 # In this order, once for each scheme: a link takes the space before it, else the space after it, else a newline before.
 _LINKS = [
@@ -70,15 +68,14 @@ def collapse_lines(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", lines).strip()
 
 
-def why_dropped(post: Post, text: str, settings: DatasetSettings) -> Reason | None:
-    """Why the post, whose clean text is `text`, teaches nothing; None when it is kept."""
-    if post.kind == "repost":
-        return "retweet"
-    if settings.drop_handmade_retweets and _HANDMADE_RETWEET.match(post.text):
-        return "retweet"
-    if plain_words(text) < MIN_WORDS:
-        return "short"
-    return None
+def is_retweet(post: Post, settings: DatasetSettings) -> bool:
+    """Whether the words are another person's."""
+    return post.kind == "repost" or (settings.drop_handmade_retweets and _HANDMADE_RETWEET.match(post.text) is not None)
+
+
+def is_short(text: str) -> bool:
+    """Whether a clean text teaches nothing."""
+    return plain_words(text) < MIN_WORDS
 
 
 def plain_words(text: str) -> int:

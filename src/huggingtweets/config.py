@@ -7,8 +7,9 @@ open (None) is derived later from the machine or the data, and printed.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
 from huggingtweets.errors import SettingsError
@@ -72,12 +73,21 @@ class ImportSettings:
 
 @dataclass(frozen=True)
 class DatasetSettings:
-    """How posts are cleaned and split."""
+    """How posts are chosen, cleaned and split."""
 
     unescape_all_html: bool = True  # False: only &amp; &lt; &gt;, as the original
     drop_duplicates: bool = True  # False: as the original
     drop_handmade_retweets: bool = True  # 'RT @x: …' and '"@x: …' typed by hand; False: as the original
     keep_newlines: bool = False  # original: white space, newlines included, becomes one space
+    replies: Literal["keep", "strip", "drop"] = "keep"  # strip: of the mentions they begin with; original: keep
+    join_threads: bool = False  # an account's answers to itself become one text with what they answer
+    since: str | None = None  # ISO date, in UTC: the first day
+    until: str | None = None  # ISO date, in UTC: the day after the last
+    min_likes: int | None = None
+    languages: tuple[str, ...] | None = None  # ISO 639-1
+    content_warnings: Literal["skip", "prepend", "omit"] = "skip"  # posts behind one; original: no such posts, omit
+    scrub: bool = True  # e-mail addresses and phone numbers; False: as the original
+    mentions: Literal["keep", "neutral"] = "keep"  # neutral: nobody is called by name; original: keep
     holdout_fraction: float = 0.1  # original sweep: 90/10
     holdout_max_posts: int = 300  # scoring 300 posts takes under a minute on two cores
     seed: int = 0
@@ -86,12 +96,51 @@ class DatasetSettings:
         _check(0 <= self.holdout_fraction <= 0.5, f"--holdout must be 0 to 0.5, not {self.holdout_fraction}.")
         check_seed(self.seed)
         _check(self.holdout_max_posts >= 1, "--holdout-max must be at least 1 post.")
+        self._check_choices()
+        _check(self.min_likes is None or self.min_likes >= 1, f"--min-likes must be at least 1, not {self.min_likes}.")
+        for name in ("since", "until"):
+            object.__setattr__(self, name, _day(f"--{name}", getattr(self, name)))
+        if self.since is not None and self.until is not None:
+            _check(self.since < self.until, f"--since {self.since} must be before --until {self.until}.")
+        if self.languages is not None:
+            object.__setattr__(self, "languages", _languages(self.languages))
+
+    def _check_choices(self) -> None:
+        for option, value, choices in (
+            ("--replies", self.replies, ("keep", "strip", "drop")),
+            ("--warnings", self.content_warnings, ("skip", "prepend", "omit")),
+            ("--mentions", self.mentions, ("keep", "neutral")),
+        ):
+            _check(value in choices, f"{option} must be {', '.join(choices[:-1])} or {choices[-1]}, not {value}.")
 
     @classmethod
     def original(cls, **changes: Any) -> DatasetSettings:
         """Cleaning exactly as the original huggingtweets did it."""
-        faithful = cls(unescape_all_html=False, drop_duplicates=False, drop_handmade_retweets=False)
+        faithful = cls(
+            unescape_all_html=False,
+            drop_duplicates=False,
+            drop_handmade_retweets=False,
+            content_warnings="omit",
+            scrub=False,
+        )
         return dataclasses.replace(faithful, **changes)
+
+
+def _day(option: str, value: str | None) -> str | None:
+    try:
+        return None if value is None else date.fromisoformat(value).isoformat()
+    except (ValueError, TypeError) as error:
+        raise SettingsError(f"{option} must be a day such as 2020-12-31, not {value!r}.") from error
+
+
+def _languages(codes: Iterable[str]) -> tuple[str, ...]:
+    """As a tuple in lower case; JSON brings a list."""
+    if isinstance(codes, str):
+        codes = codes.split(",")
+    named = tuple(dict.fromkeys(str(code).strip().lower() for code in codes))
+    ok = bool(named) and all(len(code) in (2, 3) and code.isascii() and code.isalpha() for code in named)
+    _check(ok, f"--languages must be codes such as en or pt, separated by commas, not {', '.join(named) or 'none'}.")
+    return named
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """Posts in, training and held-out texts out, with a report whose counts add up.
 
-- Cleaned, then duplicates of the same account dropped: same id, or same clean text.
+- In this order: retweets, what the user wants left out, threads joined, personal data removed, short texts dropped,
+  duplicates of the same account dropped (same id, or same clean text).
 - Held out are the posts whose digest (of seed and text) ranks lowest: no matter in which order the posts came,
   and later posts change the choice as little as possible.
 - A training post that nearly repeats a held-out one is set aside, so that the score measures the voice and not
   memory. Nearly means: the sets of five-letter pieces of the two overlap by half or more (Jaccard, Broder 1997).
+- What a model was trained on already is never held out for it, nor what nearly repeats that.
 - Several accounts weigh the same: in every epoch each is repeated until it is as long as the longest, as in the
   original.
 
@@ -14,21 +16,26 @@ Not covered: tokens (see `batches`).
 from __future__ import annotations
 
 import hashlib
+import heapq
 import random
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from huggingtweets.cleaning import clean, why_dropped
+from huggingtweets.cleaning import is_retweet, is_short
 from huggingtweets.config import FEW_CHARACTERS, MIN_CHARACTERS, DatasetSettings
+from huggingtweets.curation import LEFT_OUT, Part, finished, join_threads, part_of, why_left_out
 from huggingtweets.errors import TooLittleText
+from huggingtweets.languages import likeliest
 from huggingtweets.posts import Post
+from huggingtweets.privacy import without_placeholders
 from huggingtweets.reports import Counts, DatasetReport
 
 NEAR_DUPLICATE = 0.5  # Jaccard of five-letter pieces; measured, see docs/log.md
 PIECE_LETTERS = 5
 SEPARATOR_CHARACTERS = len("<|endoftext|>")  # original: its thresholds count the joined text
+SPARE = 4  # candidates for each post that an update holds out; some of them repeat what was trained on
 LANGUAGE_SAMPLE_POSTS = 1_000  # detection takes 0.3 ms a post
 MIN_LANGUAGE_SHARE = 0.05  # below this it is mostly the detector's error on short posts
 
@@ -69,9 +76,10 @@ def build_dataset(
     Raises TooLittleText when an account has fewer than 6,000 characters left, the original's threshold.
     """
     settings = settings or DatasetSettings()
-    kept, counts = curate(posts, settings)
+    curated = curate(posts, settings)
+    kept, counts = curated.kept, curated.counts
     characters = {account: joined_length(texts) for account, texts in kept.items()}
-    warnings = check_size(counts, characters)
+    warnings = check_size(counts, characters) + curated.warnings
     train, holdout, set_aside = split(kept, settings, trained)
     if set_aside > len(train):
         warnings.append(
@@ -88,37 +96,86 @@ def build_dataset(
         language=next(iter(languages), None),
         languages=languages,
         warnings=warnings,
+        scrubbed_posts=curated.scrubbed_posts,
     )
     return Dataset(train, holdout, report)
 
 
-def curate(posts: Iterable[Post], settings: DatasetSettings) -> tuple[dict[str, list[Text]], dict[str, Counts]]:
+@dataclass(frozen=True)
+class Curated:
     """The kept texts of each account in the order they came, and what became of every post."""
+
+    kept: dict[str, list[Text]]
+    counts: dict[str, Counts]
+    scrubbed_posts: int  # of the kept
+    warnings: list[str]
+
+
+def curate(posts: Iterable[Post], settings: DatasetSettings) -> Curated:
+    """Everything but the split; every post is counted exactly once."""
     kept: dict[str, list[Text]] = defaultdict(list)
     tallies: dict[str, Counter[str]] = defaultdict(Counter)
-    seen: set[tuple[str, str, str]] = set()
-    for post in posts:
-        text = clean(post, settings)
-        reason: str | None = why_dropped(post, text, settings)
-        if reason is None and settings.drop_duplicates and _seen_before(post, text, seen):
-            reason = "duplicate"
-        tallies[post.account][reason or "kept"] += 1
+    seen: set[bytes] = set()
+    parts = _wanted(posts, settings, tallies)
+    for part in join_threads(parts, "\n" if settings.keep_newlines else " ") if settings.join_threads else parts:
+        text, scrubbed = finished(part, settings)
+        reason = _why_dropped(part, text, settings, seen)
+        tallies[part.account].update({_JOINED: len(part.joined), reason or _KEPT: 1})
         if reason is None:
-            kept[post.account].append(Text(post.account, text))
-    counts = {
-        account: Counts(tally["retweet"], tally["short"], tally["duplicate"], tally["kept"])
-        for account, tally in tallies.items()
-    }
-    return {account: kept[account] for account in counts}, counts
+            kept[part.account].append(Text(part.account, text))
+            tallies[part.account][_SCRUBBED] += scrubbed
+    return Curated(
+        {account: kept[account] for account in tallies},
+        {account: _counts(tally) for account, tally in tallies.items()},
+        sum(tally[_SCRUBBED] for tally in tallies.values()),
+        [_unrated_words(account, tally[_UNRATED]) for account, tally in tallies.items() if tally[_UNRATED]],
+    )
 
 
-def _seen_before(post: Post, text: str, seen: set[tuple[str, str, str]]) -> bool:
-    marks = {(post.account, "text", text)}
-    if post.id is not None:
-        marks.add((post.account, "id", post.id))
+_RETWEET, _SHORT, _DUPLICATE, _KEPT = "retweet", "short", "duplicate", "kept"
+_JOINED, _SCRUBBED, _UNRATED = "joined", "scrubbed", "unrated"
+
+
+def _wanted(posts: Iterable[Post], settings: DatasetSettings, tallies: dict[str, Counter[str]]) -> Iterator[Part]:
+    for post in posts:
+        tally = tallies[post.account]
+        if is_retweet(post, settings):
+            tally[_RETWEET] += 1
+            continue
+        part = part_of(post, settings)
+        reason = why_left_out(post, part.text, settings)
+        if reason is not None:
+            tally[reason] += 1
+            continue
+        tally[_UNRATED] += settings.min_likes is not None and post.likes is None
+        yield part
+
+
+def _why_dropped(part: Part, text: str, settings: DatasetSettings, seen: set[bytes]) -> str | None:
+    if is_short(without_placeholders(text) if settings.scrub else text):
+        return _SHORT
+    return _DUPLICATE if settings.drop_duplicates and _seen_before(part, text, seen) else None
+
+
+def _seen_before(part: Part, text: str, seen: set[bytes]) -> bool:
+    """An account may have millions of posts, so what was seen is kept as digests."""
+    marks = {_digest(part.account, "text", text), *(_digest(part.account, "id", known) for known in part.ids)}
     known = not marks.isdisjoint(seen)
     seen |= marks
     return known
+
+
+def _digest(*parts: str) -> bytes:
+    return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=16).digest()
+
+
+def _counts(tally: Counter[str]) -> Counts:
+    left_out = {reason: tally[reason] for reason in LEFT_OUT if tally[reason]}
+    return Counts(tally[_RETWEET], tally[_SHORT], tally[_DUPLICATE], tally[_KEPT], tally[_JOINED], left_out)
+
+
+def _unrated_words(account: str, posts: int) -> str:
+    return f"@{account}: {posts:,} posts don't say how many likes they have; --min-likes does not leave them out."
 
 
 def joined_length(texts: Sequence[Text]) -> int:
@@ -137,7 +194,8 @@ def check_size(counts: dict[str, Counts], characters: dict[str, int]) -> list[st
                 f"Too little text to learn a voice from @{account}: {size:,} characters are left, and "
                 f"{MIN_CHARACTERS:,} are needed ({counts[account]}).",
                 why="Retweets, short posts and duplicates never train a bot.",
-                next="pass a longer export of the account's posts",
+                next="pass a longer export of the account's posts"
+                + (", or leave fewer of them out" if counts[account].left_out else ""),
             )
         if size < FEW_CHARACTERS:
             warnings.append(
@@ -151,13 +209,13 @@ def split(
 ) -> tuple[list[Text], list[Text], int]:
     """Training texts, held-out texts, and how many near-duplicates were set aside."""
     share = settings.holdout_max_posts // len(kept)
+    sizes = {account: min(share, round(settings.holdout_fraction * len(texts))) for account, texts in kept.items()}
+    candidates = {account: _ranked(texts, sizes[account], settings.seed, trained) for account, texts in kept.items()}
+    spoiled = _spoiled(kept, candidates, trained)
     holdout: list[Text] = []
     rest: list[Text] = []
-    for texts in kept.values():
-        size = min(share, round(settings.holdout_fraction * len(texts)))
-        free = [i for i in range(len(texts)) if not trained or mark(texts[i]) not in trained]
-        ranked = sorted(free, key=lambda i: _rank(texts[i], settings.seed))
-        chosen = set(ranked[:size])
+    for account, texts in kept.items():
+        chosen = set([i for i in candidates[account] if (account, i) not in spoiled][: sizes[account]])
         holdout += [text for i, text in enumerate(texts) if i in chosen]
         rest += [text for i, text in enumerate(texts) if i not in chosen]
     repeats = NearDuplicates(text.text for text in holdout)
@@ -169,6 +227,26 @@ def split(
             next="add --holdout 0 to train on all of them, without scores",
         )
     return train, holdout, len(rest) - len(train)
+
+
+def _ranked(texts: list[Text], size: int, seed: int, trained: Collection[str]) -> list[int]:
+    """The places of the texts that may be held out, first choice first; some to spare where a model exists already."""
+    if not trained:
+        return heapq.nsmallest(size, range(len(texts)), key=lambda i: _rank(texts[i], seed))
+    free = (i for i, text in enumerate(texts) if mark(text) not in trained)
+    return heapq.nsmallest(SPARE * size, free, key=lambda i: _rank(texts[i], seed))
+
+
+def _spoiled(
+    kept: dict[str, list[Text]], candidates: dict[str, list[int]], trained: Collection[str]
+) -> set[tuple[str, int]]:
+    """Which candidates nearly repeat a text that the model was trained on: a score on them would measure memory."""
+    if not trained:
+        return set()
+    places = [(account, i) for account, those in candidates.items() for i in those]
+    repeats = NearDuplicates(kept[account][i].text for account, i in places)
+    known = (text for texts in kept.values() for text in texts if mark(text) in trained)
+    return {places[number] for text in known for number in repeats.of(text.text)}
 
 
 def mark(text: Text) -> str:
@@ -197,13 +275,17 @@ class NearDuplicates:
                 self._texts_with[piece].append(number)
 
     def has(self, text: str) -> bool:
+        return any(True for _ in self.of(text))
+
+    def of(self, text: str) -> Iterator[int]:
+        """The places of those that the text nearly repeats."""
         pieces = _pieces(text)
         shared: Counter[int] = Counter()
         for piece in pieces:
             shared.update(self._texts_with.get(piece, ()))
-        return any(
-            both >= NEAR_DUPLICATE * (len(pieces) + self._sizes[number] - both) for number, both in shared.items()
-        )
+        for number, both in shared.items():
+            if both >= NEAR_DUPLICATE * (len(pieces) + self._sizes[number] - both):
+                yield number
 
 
 def _pieces(text: str) -> set[str]:
@@ -239,10 +321,8 @@ def _repeated(texts: list[str], characters: int, rng: random.Random) -> list[str
 
 def detect_languages(texts: Sequence[str], seed: int) -> dict[str, float]:
     """ISO 639-1 codes with their share of the posts, largest first; from a seeded sample of the posts."""
-    import py3langid
-
     sample = random.Random(seed).sample(texts, min(len(texts), LANGUAGE_SAMPLE_POSTS))
-    tally = Counter(py3langid.classify(text)[0] for text in sample)
+    tally = Counter(likeliest(text) for text in sample)
     shares = {language: round(count / len(sample), 3) for language, count in tally.most_common()}
     main = dict(list(shares.items())[:1])
     return main | {language: share for language, share in shares.items() if share >= MIN_LANGUAGE_SHARE}

@@ -24,7 +24,7 @@ from huggingtweets.config import RECIPES, BotSettings, DatasetSettings, ImportSe
 from huggingtweets.consent import Word
 
 # What `--cleaning` chooses; the other settings of a dataset are options of their own.
-RULES = ("unescape_all_html", "drop_duplicates", "drop_handmade_retweets", "scrub", "warnings")
+RULES = ("unescape_all_html", "drop_duplicates", "drop_handmade_retweets", "scrub", "content_warnings")
 
 
 class Cleaning(StrEnum):
@@ -197,7 +197,7 @@ class Cleanings:
         rules = chosen.pop("cleaning", None)
         if "languages" in chosen:
             chosen["languages"] = tuple(filter(None, re.split(r"[\s,]+", chosen["languages"])))
-        spelled = {"holdout": "holdout_fraction", "stitch": "threads"}
+        spelled = {"holdout": "holdout_fraction", "stitch": "join_threads", "warnings": "content_warnings"}
         chosen = {spelled.get(name, name): value for name, value in chosen.items()}
         if rules is not None:
             whole = DatasetSettings.original() if rules is Cleaning.ORIGINAL else DatasetSettings()

@@ -6,7 +6,7 @@ Everything here is JSON in the bot folder; nothing here knows how it was compute
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -27,7 +27,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Counts(Report):
-    """What cleaning did to one account's posts.
+    """What became of one account's posts.
 
     >>> print(Counts(retweets=770, short=41, duplicates=0, kept=2389))
     downloaded 3200 = retweets 770 + short 41 + duplicates 0 + kept 2389
@@ -37,17 +37,30 @@ class Counts(Report):
     short: int = 0
     duplicates: int = 0
     kept: int = 0
+    joined: int = 0  # to the post before them in a thread
+    left_out: Mapping[str, int] = field(default_factory=dict)  # on request, by reason
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """All but the kept by reason; what is optional only where it happened."""
+        optional = {reason: posts for reason, posts in {**self.left_out, "joined": self.joined}.items() if posts}
+        return {"retweets": self.retweets, **optional, "short": self.short, "duplicates": self.duplicates}
 
     @property
     def downloaded(self) -> int:
         """A sum by definition, so that the table always adds up."""
-        return self.retweets + self.short + self.duplicates + self.kept
+        return sum(self.dropped.values()) + self.kept
 
     def __str__(self) -> str:
-        return (
-            f"downloaded {self.downloaded} = retweets {self.retweets} + short {self.short}"
-            f" + duplicates {self.duplicates} + kept {self.kept}"
-        )
+        dropped = " + ".join(f"{reason} {posts}" for reason, posts in self.dropped.items())
+        return f"downloaded {self.downloaded} = {dropped} + kept {self.kept}"
+
+
+def reasons(counts: Iterable[Counts]) -> list[str]:
+    """The rows of a table of several accounts, in the order in which posts are dropped."""
+    always = list(Counts().dropped)
+    optional = dict.fromkeys(reason for each in counts for reason in each.dropped if reason not in always)
+    return [always[0], *optional, *always[1:]]
 
 
 @dataclass(frozen=True)
@@ -62,6 +75,7 @@ class DatasetReport(Report):
     language: str | None  # ISO 639-1 of the main language
     languages: dict[str, float]  # share of posts by language, largest first
     warnings: list[str] = field(default_factory=list)
+    scrubbed_posts: int = 0  # of the kept: personal data was taken out of them
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:

@@ -26,6 +26,7 @@ from huggingtweets.reports import (
     StageDone,
     StageStarted,
     TrainReport,
+    reasons,
 )
 
 if TYPE_CHECKING:
@@ -143,9 +144,14 @@ def counts_table(report: DatasetReport) -> Table:
     table.add_column("")
     for handle in report.counts:
         table.add_column(Text(f"@{handle}"), justify="right")
-    rows = {"downloaded": "downloaded", "− retweets": "retweets", "− short": "short", "− duplicates": "duplicates"}
-    for label, name in {**rows, "= kept": "kept"}.items():
-        table.add_row(label, *(f"{getattr(counts, name):,}" for counts in report.counts.values()))
+    every = list(report.counts.values())
+    table.add_row("downloaded", *(f"{counts.downloaded:,}" for counts in every))
+    for reason in reasons(every):
+        table.add_row(Text(f"− {reason}"), *(f"{counts.dropped.get(reason, 0):,}" for counts in every))
+    table.add_row("= kept", *(f"{counts.kept:,}" for counts in every))
+    if report.scrubbed_posts:
+        table.caption = f"personal data removed from {report.scrubbed_posts:,} of the kept posts"
+        table.caption_justify = "left"
     return table
 
 

@@ -1,26 +1,26 @@
 """What a person typed becomes a source.
 
-In: `nasa.csv`, `file:nasa.csv`, `@nasa`, ... Out: a `Source`, or UnknownSource with what to type instead.
+In: `archive.zip`, `@alice@social.example`, `alice.bsky.social`, `@nasa`, `-`, ... Out: a `Source`, or UnknownSource
+with what it could have meant.
 
 - An existing path wins; a prefix (`file:`, `x:`, ...) says outright what is meant.
-- `KINDS` is the whole table: one row a kind of source. A row that opens nothing yet is still recognised, so that the
-  answer is "not in this version" and never "no such file".
+- `KINDS` is the whole table, one row a kind of source, and the first row whose pattern fits opens it.
+- What a path holds is found by looking into it (`open_path`), never by its name.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from huggingtweets.config import ImportSettings
 from huggingtweets.errors import UnknownSource
 from huggingtweets.sources.base import Loss, Page, Source
-from huggingtweets.sources.files import FileSource
+from huggingtweets.sources.guesses import missing_file, unknown
+from huggingtweets.sources.opening import as_path
 
-__all__ = ["KINDS", "Kind", "Loss", "Page", "Source", "recognise"]
+__all__ = ["KINDS", "Kind", "Loss", "Page", "Source", "account_named", "joined", "recognise"]
 
 
 @dataclass(frozen=True)
@@ -29,97 +29,132 @@ class Kind:
 
     name: str
     pattern: re.Pattern[str]
-    open: Callable[[str, ImportSettings], Source] | None = None
-    instead: str = "pass a file of the posts, such as posts.csv"
+    open: Callable[[str, ImportSettings], Source]
 
 
-def _open_file(path: str, settings: ImportSettings) -> Source:
-    return FileSource(_existing(path), settings)
+def _kind(name: str, pattern: str, open: Callable[[str, ImportSettings], Source]) -> Kind:
+    return Kind(name, re.compile(pattern, re.IGNORECASE | re.DOTALL), open)
 
 
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text, re.IGNORECASE)
+def open_path(typed: str, settings: ImportSettings) -> Source:
+    """An archive, an export or a file of posts, whichever the path holds; raises SourceError."""
+    from huggingtweets.sources.bluesky_car import BlueskyRepo, is_repo
+    from huggingtweets.sources.files import FileSource
+    from huggingtweets.sources.mastodon_archive import MastodonArchive, is_mastodon_archive
+    from huggingtweets.sources.x_archive import XArchive, is_x_archive
+
+    path = as_path(typed)
+    if path is None:
+        raise missing_file(typed)
+    if is_x_archive(path):
+        return XArchive([path], settings)
+    if is_mastodon_archive(path):
+        return MastodonArchive(path, settings)
+    return BlueskyRepo(path, settings) if is_repo(path) else FileSource(path, settings)
 
 
-_X_FILE = "pass a file of the posts, such as a CSV or twarc's JSONL"
+def _open_file(typed: str, settings: ImportSettings) -> Source:
+    from huggingtweets.sources.files import FileSource
 
-KINDS = (  # in this order: what is said outright, then what can be told by its form
-    Kind("a file", _pattern(r"file:(.*)"), _open_file),
-    Kind("standard input", _pattern(r"(-)"), instead="save it as a file and pass that"),
-    Kind("an X account", _pattern(r"x:(.*)"), instead=_X_FILE),
-    Kind("a Bluesky account", _pattern(r"bluesky:(.*)")),
-    Kind("a Mastodon account", _pattern(r"mastodon:(.*)")),
-    Kind(
-        "a dataset on the Hugging Face Hub", _pattern(r"hub:(.*)"), instead="download one of its files, and pass that"
-    ),
-    Kind("a web address", _pattern(r"(https?://.*)"), instead="download the posts as a file, and pass that"),
-    Kind("a Bluesky account", _pattern(r"@?(did:[a-z]+:\S+|[\w-]+\.bsky\.social)")),
-    Kind("a Mastodon account", _pattern(r"@?([\w.-]+@[\w-]+(?:\.[\w-]+)+)")),
-    Kind("an X account", _pattern(r"@(\w+)"), instead=_X_FILE),
+    path = as_path(typed)
+    if path is None:
+        raise missing_file(typed)
+    return FileSource(path, settings)
+
+
+def _open_x_archive(typed: str, settings: ImportSettings) -> Source:
+    from huggingtweets.sources.x_archive import XArchive
+
+    paths = [as_path(part) for part in typed.split("|")]
+    if None in paths:
+        raise missing_file(typed.split("|")[paths.index(None)])
+    return XArchive([path for path in paths if path is not None], settings)
+
+
+def _open_stdin(typed: str, settings: ImportSettings) -> Source:
+    from huggingtweets.sources.stdin import StandardInput
+
+    return StandardInput(settings)
+
+
+def _open_x(typed: str, settings: ImportSettings) -> Source:
+    from huggingtweets.sources.x_api import XSource, name_from
+
+    return XSource(name_from(typed), settings)
+
+
+def _open_bluesky(typed: str, settings: ImportSettings) -> Source:
+    from huggingtweets.sources.bluesky import BlueskySource, actor_from
+
+    return BlueskySource(actor_from(typed), settings)
+
+
+def _open_mastodon(typed: str, settings: ImportSettings) -> Source:
+    from huggingtweets.sources.mastodon import MastodonSource, acct_from
+
+    acct = acct_from(typed)
+    if acct is None:
+        raise UnknownSource(
+            f"{typed} is no account on Mastodon.",
+            why="An account there has its server in its name.",
+            next="pass it as @name@server, such as @Mastodon@mastodon.social",
+        )
+    return MastodonSource(acct, settings)
+
+
+def _open_hub(typed: str, settings: ImportSettings) -> Source:
+    from huggingtweets.sources.hub import HubDataset
+
+    return HubDataset(typed, settings)
+
+
+KINDS = (  # in this order: what is said outright, then addresses, then what can be told by its form
+    _kind("a file", r"file:(.*)", _open_file),
+    _kind("an X archive", r"archive:(.*)", _open_x_archive),
+    _kind("a Mastodon archive", r"mastodon-archive:(.*)", open_path),
+    _kind("a Bluesky repository", r"bluesky-repo:(.*)", open_path),
+    _kind("standard input", r"(-)", _open_stdin),
+    _kind("an X account", r"x:(.*)", _open_x),
+    _kind("a Bluesky account", r"bluesky:(.*)", _open_bluesky),
+    _kind("a Mastodon account", r"mastodon:(.*)", _open_mastodon),
+    _kind("a dataset on the Hugging Face Hub", r"hub:(.*)", _open_hub),
+    _kind("an X account", r"((?:https?://)?(?:www\.|mobile\.)?(?:x|twitter)\.com/.+)", _open_x),
+    _kind("a Bluesky account", r"((?:https?://)?(?:www\.)?bsky\.app/profile/.+|at://.+)", _open_bluesky),
+    _kind("a dataset on the Hugging Face Hub", r"(?:https?://)?(?:www\.)?huggingface\.co/datasets/(.+)", _open_hub),
+    _kind("a Mastodon account", r"(https?://[^/\s]+/(?:@|users/)[^/\s]+/?(?:\?.*)?)", _open_mastodon),
+    _kind("a Bluesky account", r"(@?did:[a-z]+:\S+|@?[\w-]+\.bsky\.social|@(?:[\w-]+\.)+[a-z][\w-]+)", _open_bluesky),
+    _kind("a Mastodon account", r"(@?[\w.-]+@[\w-]+(?:\.[\w-]+)+(?::\d+)?)", _open_mastodon),
+    _kind("an X account", r"(@\w+)", _open_x),
 )
 
 
 def recognise(spec: str, settings: ImportSettings) -> Source:
-    """The source that was meant; raises UnknownSource or UnreadableFile."""
-    if spec.strip() and _exists(Path(spec)):
-        return _open_file(spec, settings)
+    """The source that was meant; raises SourceError."""
+    if as_path(spec) is not None:
+        return open_path(spec, settings)
     for kind in KINDS:
         if found := kind.pattern.fullmatch(spec.strip()):
-            return _open(kind, found[1], spec, settings)
-    return _open_file(spec, settings)
-
-
-def _open(kind: Kind, name: str, spec: str, settings: ImportSettings) -> Source:
-    if kind.open is None:
-        raise UnknownSource(f"{spec} means {kind.name}, and this version reads files only.", next=kind.instead)
-    return kind.open(name, settings)
-
-
-def _existing(typed: str) -> Path:
-    path = Path(typed)
-    if not _exists(path) and typed.startswith("~"):
-        path = _at_home(path)
-    if _exists(path) and typed.strip():
-        return path
-    similar = _similar_names(path)
-    raise UnknownSource(
-        f"There is no file {typed}." if typed.strip() else "No source was named.",
-        why=f"Did you mean {' or '.join(similar)}?" if similar else "",
-        next=f"pass {similar[0]}" if similar else "check the name and the folder",
-    )
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # too long for a path, or not allowed to look
-        return False
-
-
-def _at_home(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError:  # no such user
-        return path
-
-
-def _similar_names(path: Path) -> list[str]:
-    """Files of the same folder with a name like this one, best first."""
-    try:
-        entries = sorted(path.parent.iterdir())
-    except (OSError, ValueError):
-        return []
-    stems: dict[str, list[str]] = {}  # without the ending, which files that have nothing else in common share
-    for entry in entries:
-        stems.setdefault(entry.stem.casefold(), []).append(str(entry))
-    close = difflib.get_close_matches(path.stem.casefold(), stems, n=3, cutoff=0.6)
-    return [name for stem in close for name in stems[stem]][:3]
+            return kind.open(found[1], settings)
+    raise unknown(spec)
 
 
 def joined(one: Source, other: Source) -> Source | None:
-    return None
+    """Both as one source, where they are parts of one archive."""
+    from huggingtweets.sources.x_archive import XArchive
+
+    return one.joined(other) if isinstance(one, XArchive) and isinstance(other, XArchive) else None
 
 
 def account_named(typed: str) -> str:
-    name = re.sub(r"^(?:x|bluesky|mastodon|file):", "", typed.strip(), flags=re.IGNORECASE)
-    return name.removeprefix("@").casefold()
+    """The handle in whatever spelling of an account a person typed, in lower case.
+
+    >>> account_named("@NASA"), account_named("https://social.example/@bob"), account_named("x:nasa")
+    ('nasa', 'bob@social.example', 'nasa')
+    """
+    from huggingtweets.sources.bluesky import actor_from
+    from huggingtweets.sources.mastodon import acct_from
+
+    name = re.sub(r"^(?:x|bluesky|mastodon|file|hub):", "", typed.strip(), flags=re.IGNORECASE)
+    if found := re.fullmatch(r"(?:https?://)?(?:www\.|mobile\.)?(?:x|twitter)\.com/(\w+).*", name, re.IGNORECASE):
+        name = found[1]
+    return (acct_from(name) or actor_from(name)).removeprefix("@").casefold()

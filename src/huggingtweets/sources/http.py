@@ -94,6 +94,15 @@ def _never(answer: Answer) -> bool:
     return False
 
 
+def _any(answer: Answer) -> None:
+    """No check at all."""
+
+
+def _checked_json(answer: Answer) -> None:
+    if answer.value is None and answer.body.strip() != b"null":
+        raise _Again("answered with something that is not JSON")
+
+
 @dataclass
 class Client:
     """Asks one network; a context manager that closes its connections."""
@@ -105,6 +114,7 @@ class Client:
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], float] = time.time
     _http: httpx2.Client | None = field(default=None, init=False, repr=False)
+    _robots: dict[str, str] = field(default_factory=dict, init=False, repr=False)
     _rules: dict[str, Protego] = field(default_factory=dict, init=False, repr=False)
     _last_asked: dict[str, float] = field(default_factory=dict, init=False, repr=False)
 
@@ -123,34 +133,35 @@ class Client:
         *,
         pace_s: float = 0.0,
         final: Callable[[Answer], bool] = _never,
+        lenient: bool = False,
     ) -> Answer:
-        """An answer of 2xx that is JSON, or of 4xx other than 429, whatever its body.
+        """An answer of 2xx that is JSON (or anything, if `lenient`), or of 4xx other than 429, whatever its body.
 
         `pace_s` is the least time since this server was last asked. `final` picks out answers of 429 or 5xx which
         more patience would not change; they are returned. Raises NetworkTrouble and ConsentRefused.
         """
-        return self._ask(url, params, LARGEST_JSON_BYTES, pace_s, final, self._checked_json)
+        return self._ask(url, params, LARGEST_JSON_BYTES, pace_s, final, _any if lenient else _checked_json)
 
     def get_bytes(self, url: str, params: Mapping[str, str | int] | None = None, *, limit_bytes: int) -> Answer:
         """As `get_json`, with a body of any kind."""
-        return self._ask(url, params, limit_bytes, 0.0, _never, lambda answer: answer)
+        return self._ask(url, params, limit_bytes, 0.0, _never, _any)
 
-    def may_ask(self, url: str) -> bool:
-        """Whether the server's robots.txt lets us; asks for it once."""
-        parts = urlsplit(url)
-        server = f"{parts.scheme}://{parts.netloc}"
+    def may_ask(self, url: str, agent: str = AGENT) -> bool:
+        """Whether the server's robots.txt lets us, or another agent; it is asked for once."""
+        server = _server(url)
         if server not in self._rules:
             from protego import Protego
 
-            answer = self._retried(f"{server}/robots.txt", None, LARGEST_ROBOTS_BYTES, _never)
-            self._rules[server] = Protego.parse(answer.body.decode("utf-8", "replace") if answer.ok else "")
-        return self._rules[server].can_fetch(url, AGENT)
+            self._rules[server] = Protego.parse(self.robots_text(url))
+        return self._rules[server].can_fetch(url, agent)
 
     def robots_text(self, url: str) -> str:
-        """The robots.txt behind `may_ask`, for those who look for more in it; empty where there is none."""
-        parts = urlsplit(url)
-        answer = self._retried(f"{parts.scheme}://{parts.netloc}/robots.txt", None, LARGEST_ROBOTS_BYTES, _never)
-        return answer.body.decode("utf-8", "replace") if answer.ok else ""
+        """The server's robots.txt; empty where there is none."""
+        server = _server(url)
+        if server not in self._robots:
+            answer = self._retried(f"{server}/robots.txt", None, LARGEST_ROBOTS_BYTES, _never)
+            self._robots[server] = answer.body.decode("utf-8", "replace") if answer.ok else ""
+        return self._robots[server]
 
     def _ask(
         self,
@@ -159,7 +170,7 @@ class Client:
         limit_bytes: int,
         pace_s: float,
         final: Callable[[Answer], bool],
-        check: Callable[[Answer], Answer],
+        check: Callable[[Answer], None],
     ) -> Answer:
         if self.robots and not self.may_ask(url):
             raise ConsentRefused(
@@ -180,7 +191,7 @@ class Client:
         params: Mapping[str, str | int] | None,
         limit_bytes: int,
         final: Callable[[Answer], bool],
-        check: Callable[[Answer], Answer] = lambda answer: answer,
+        check: Callable[[Answer], None] = _any,
     ) -> Answer:
         from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 
@@ -212,7 +223,7 @@ class Client:
         params: Mapping[str, str | int] | None,
         limit_bytes: int,
         final: Callable[[Answer], bool],
-        check: Callable[[Answer], Answer],
+        check: Callable[[Answer], None],
     ) -> Answer:
         answer = self._read(url, params, limit_bytes)
         self._last_asked[urlsplit(url).netloc] = self.now()
@@ -225,12 +236,6 @@ class Client:
         if answer.ok:
             check(answer)
             self._rest_if_used_up(answer, url)
-        return answer
-
-    @staticmethod
-    def _checked_json(answer: Answer) -> Answer:
-        if answer.value is None and answer.body.strip() != b"null":
-            raise _Again("answered with something that is not JSON")
         return answer
 
     def _read(self, url: str, params: Mapping[str, str | int] | None, limit_bytes: int) -> Answer:
@@ -365,6 +370,11 @@ def _server_clock(answer: Answer, otherwise: float) -> float:
     """The server's own time, so that a wrong clock here (or there) shortens no wait."""
     moment = _http_date(answer.headers.get("date", ""))
     return otherwise if moment is None else moment
+
+
+def _server(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def is_local(url: str) -> bool:

@@ -129,6 +129,24 @@ def _salvage(unpacker: zlib._Decompress, data: bytes) -> Iterator[bytes]:
             return
 
 
+def as_path(typed: str) -> Path | None:
+    """The path that was typed, "~" written out, where something is there."""
+    path = Path(typed)
+    if not typed.strip():
+        return None
+    if not _exists(path) and typed.startswith("~"):
+        with contextlib.suppress(RuntimeError):  # no such user
+            path = path.expanduser()
+    return path if _exists(path) else None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long for a path, or not allowed to look
+        return False
+
+
 @contextlib.contextmanager
 def translated_errors(path: Path) -> Iterator[None]:
     """Turns the system's errors into a SourceError that says which file."""

@@ -1,0 +1,167 @@
+"""What is left out or joined because the user asked for it. The defaults leave out posts behind a warning, no others.
+
+In: posts that are the account's own words. Out: their clean texts, or a reason; threads joined into one text.
+
+- What a post does not say can't be held against it: unknown likes and an unknown language stay. Only a span of time
+  leaves out what has no time, because otherwise the whole of an undated file would pass for any year.
+- Answers to oneself are the account's own threads and no replies.
+- A thread is a post and the earliest answer that the account gave to it, and so on; a second answer to the same post
+  begins a text of its own. What joins loses the mentions it begins with.
+- Filters come before joining: a thread whose middle is left out is two.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+
+from huggingtweets.cleaning import clean
+from huggingtweets.config import DatasetSettings
+from huggingtweets.languages import code_of, language_of
+from huggingtweets.posts import Post
+from huggingtweets.privacy import neutral_mentions, scrub, without_leading_mentions
+
+WARNED, REPLIES, DATES, UNDATED, LIKES, LANGUAGES = LEFT_OUT = (
+    "behind a warning",
+    "replies",
+    "outside the dates",
+    "undated",
+    "too few likes",
+    "other languages",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The clean text of a post, or of a thread, and what is still to be known of it."""
+
+    account: str
+    text: str
+    id: str | None = None
+    reply_to: str | None = None
+    created_at: datetime | None = None
+    lang: str | None = None
+    joined: tuple[str | None, ...] = ()  # the ids of the posts that were joined to it
+
+    @property
+    def ids(self) -> list[str]:
+        return [known for known in (self.id, *self.joined) if known is not None]
+
+
+def part_of(post: Post, settings: DatasetSettings) -> Part:
+    """
+    >>> part_of(Post("@bob so true", "a", kind="reply"), DatasetSettings(replies="strip")).text
+    'so true'
+    """
+    text = clean(post, settings)
+    if settings.replies == "strip" and post.kind == "reply":
+        text = without_leading_mentions(text)
+    if settings.content_warnings == "prepend" and post.warning:
+        text = f"[{' '.join(post.warning.split())}] {text}".strip()
+    return Part(post.account, text, post.id, post.reply_to, _time_of(post), post.lang)
+
+
+def why_left_out(post: Post, text: str, settings: DatasetSettings) -> str | None:
+    """The first of the reasons that a user's settings give, or None; `text` is the clean text."""
+    if settings.content_warnings == "skip" and post.warning and post.warning.strip():
+        return WARNED
+    if settings.replies == "drop" and post.kind == "reply" and not post.self_reply:
+        return REPLIES
+    if (reason := _outside(_time_of(post), settings.since, settings.until)) is not None:
+        return reason
+    if settings.min_likes is not None and post.likes is not None and post.likes < settings.min_likes:
+        return LIKES
+    if settings.languages is not None and not _is_in(text, post.lang, settings.languages):
+        return LANGUAGES
+    return None
+
+
+def _is_in(text: str, said: str | None, languages: tuple[str, ...]) -> bool:
+    language = language_of(text, said)
+    return language is None or language in map(code_of, languages)
+
+
+def _outside(moment: datetime | None, since: str | None, until: str | None) -> str | None:
+    if since is None and until is None:
+        return None
+    if moment is None:
+        return UNDATED
+    early = since is not None and moment < _midnight(since)
+    late = until is not None and moment >= _midnight(until)
+    return DATES if early or late else None
+
+
+@functools.cache
+def _midnight(day: str) -> datetime:
+    return datetime.combine(date.fromisoformat(day), time(), UTC)
+
+
+def _time_of(post: Post) -> datetime | None:
+    moment = post.created_at
+    return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def finished(part: Part, settings: DatasetSettings) -> tuple[str, bool]:
+    """The text to learn from, and whether personal data was taken out of it."""
+    text = scrub(part.text, part.lang) if settings.scrub else part.text
+    scrubbed = text != part.text
+    return neutral_mentions(text) if settings.mentions == "neutral" else text, scrubbed
+
+
+def join_threads(parts: Iterable[Part], joint: str) -> Iterator[Part]:
+    """Each thread as one part where its first post stood; repeated ids come last, so that they are the duplicates.
+
+    >>> parts = [Part("a", "One", "1"), Part("a", "Two", "2", "1"), Part("a", "Else", "3")]
+    >>> [part.text for part in join_threads(parts, " ")]
+    ['One Two', 'Else']
+    """
+    every = list(parts)
+    places: dict[tuple[str, str], int] = {}
+    for place, part in enumerate(every):
+        if part.id is not None:
+            places.setdefault((part.account, part.id), place)
+    repeats = {i for i, part in enumerate(every) if part.id is not None and places[part.account, part.id] != i}
+    next_of = _continuations(every, places, repeats)
+    left = dict.fromkeys(i for i in range(len(every)) if i not in repeats)
+    continuing = set(next_of.values())
+    for first in [i for i in left if i not in continuing]:
+        yield _joined([every[i] for i in _walk(first, next_of, left)], joint)
+    yield from (every[i] for i in left)  # posts that answer each other in a ring
+    yield from (every[i] for i in sorted(repeats))
+
+
+def _continuations(every: list[Part], places: dict[tuple[str, str], int], repeats: set[int]) -> dict[int, int]:
+    """From a post to the earliest answer that its account gave to it."""
+    next_of: dict[int, int] = {}
+    for place, part in enumerate(every):
+        parent = places.get((part.account, part.reply_to)) if part.reply_to is not None else None
+        if parent is None or parent == place or place in repeats:
+            continue
+        rival = next_of.get(parent)
+        if rival is None or _is_earlier(part, every[rival]):
+            next_of[parent] = place
+    return next_of
+
+
+def _is_earlier(part: Part, rival: Part) -> bool:
+    return part.created_at is not None and rival.created_at is not None and part.created_at < rival.created_at
+
+
+def _walk(first: int, next_of: dict[int, int], left: dict[int, None]) -> Iterator[int]:
+    place: int | None = first
+    while place is not None:
+        del left[place]
+        yield place
+        place = next_of.get(place)
+
+
+def _joined(thread: list[Part], joint: str) -> Part:
+    first, *rest = thread
+    if not rest:
+        return first
+    texts = [first.text, *(without_leading_mentions(part.text) for part in rest)]
+    ids = tuple(part.id for part in rest)
+    return dataclasses.replace(first, text=joint.join(filter(None, texts)), joined=ids)
