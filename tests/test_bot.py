@@ -12,11 +12,12 @@ from transformers import AutoTokenizer, pipeline, set_seed
 from conftest import invented_posts
 from huggingtweets.bases import load_folder
 from huggingtweets.batches import encode, honours_packing, losses_by_post
-from huggingtweets.bot import Bot, save_bot, tidy
+from huggingtweets.bot import Bot, save_bot
 from huggingtweets.config import SamplingSettings, TrainingSettings
 from huggingtweets.devices import Device
 from huggingtweets.errors import BotError, SettingsError, StageMissing
 from huggingtweets.training import train
+from huggingtweets.voice import tidy
 
 CPU = Device("cpu", "float32", 1)
 

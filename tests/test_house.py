@@ -19,11 +19,21 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = Path(huggingtweets.__file__).parent
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(PACKAGE)], "huggingtweets."))
 DOORS = {
-    "torch": {"devices", "bases", "batches", "training", "bot", "evaluation"},
-    "transformers": {"bases", "batches", "training", "bot", "evaluation"},
+    "torch": {"devices", "bases", "batches", "training", "voice", "evaluation"},
+    "transformers": {"bases", "batches", "training", "bot", "voice", "evaluation"},
     "typst": {"picture"},
     "pyarrow": {"sources"},
-    "huggingface_hub": {"bases", "card_header"},
+    "httpx2": {"sources"},
+    "tenacity": {"sources", "hub"},
+    "protego": {"sources"},
+    "libipld": {"sources"},
+    "ijson": {"sources"},
+    "stream_unzip": {"sources"},
+    "datasets": {"sources"},
+    "phonenumbers": {"privacy"},
+    "py3langid": {"languages"},
+    "huggingface_hub": {"bases", "card_header", "hub"},
+    "wandb": {"tracking"},
     "typer": {"cli", "options"},
     "rich": {"terminal", "cli"},
 }
@@ -78,7 +88,7 @@ def test_every_dependency_has_its_door(module: str) -> None:
 
 @pytest.mark.parametrize("module", ["huggingtweets", "huggingtweets.cli"])
 def test_nothing_heavy_is_imported_at_the_start(module: str) -> None:
-    heavy = "torch transformers huggingface_hub pyarrow typst numpy py3langid gguf safetensors yaml"
+    heavy = "torch transformers huggingface_hub pyarrow typst numpy py3langid gguf safetensors yaml httpx2 wandb ijson"
     code = f"import sys, {module}; print(*(set('{heavy}'.split()) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

@@ -70,11 +70,11 @@ def home_of(name: str) -> str:
     return Path(name).name if Path(name).exists() else _SHORT_NAMES.get(name, name)
 
 
-def find_base(name: str, say: Callable[[str], None] = lambda text: None) -> Base:
+def find_base(name: str, say: Callable[[str], None] = lambda text: None, *, newest: bool = False) -> Base:
     """Makes sure the base is on this machine in a form that loads quickly and safely.
 
-    `say` is told when something slow begins. Raises BaseModelError, of which
-    HubUnreachable when only the network is missing.
+    `say` is told when something slow begins; `newest` asks the Hub, where it answers, for what has changed there since.
+    Raises BaseModelError, of which HubUnreachable when only the network is missing.
     """
     path = Path(name).expanduser()
     if name == EMBEDDED:
@@ -82,7 +82,7 @@ def find_base(name: str, say: Callable[[str], None] = lambda text: None) -> Base
     elif path.exists():
         folder = _loadable(path.resolve(), say)
     else:
-        folder = _loadable(_from_hub(_SHORT_NAMES.get(name, name), say), say)
+        folder = _loadable(_from_hub(_SHORT_NAMES.get(name, name), say, newest), say)
     home = home_of(name)
     return Base(name, home, _LICENSES.get(home) or _license_in(folder), folder)
 
@@ -180,22 +180,40 @@ def _convert(source: Path, target: Path) -> None:
         tokenizer.save_pretrained(target)
 
 
-def _from_hub(repo: str, say: Callable[[str], None]) -> Path:
+def _from_hub(repo: str, say: Callable[[str], None], newest: bool) -> Path:
     """The snapshot of a Hub model in the Hub client's own cache, downloaded if need be."""
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
 
     if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", repo):
         raise BaseModelError(f"No base model {repo!r}: it is neither a folder nor a Hub id.", next="try --base gpt2")
+    cached = _cached(repo)
+    if cached is not None and not newest:
+        return cached
+    try:
+        with _hub_errors(repo):
+            info = HfApi().model_info(repo, timeout=HUB_TIMEOUT_S)
+            if cached is not None and cached.name == info.sha:
+                return cached
+            files = [file.rfilename for file in info.siblings or []]
+            weights = "*.safetensors" if any(file.endswith(".safetensors") for file in files) else "pytorch_model*"
+            say(f"Downloading {repo} from the Hugging Face Hub")
+            return Path(snapshot_download(repo, allow_patterns=[*_WANTED_FILES, weights, f"{weights}.index.json"]))
+    except HubUnreachable:
+        if cached is not None:
+            return cached
+        raise
+
+
+def _cached(repo: str) -> Path | None:
+    """The snapshot that is here already, where it is whole."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
     with contextlib.suppress(LocalEntryNotFoundError):
         snapshot = Path(snapshot_download(repo, local_files_only=True))
         if _is_complete(snapshot):
             return snapshot
-    with _hub_errors(repo):
-        files = [file.rfilename for file in HfApi().model_info(repo, timeout=HUB_TIMEOUT_S).siblings or []]
-        weights = "*.safetensors" if any(file.endswith(".safetensors") for file in files) else "pytorch_model*"
-        say(f"Downloading {repo} from the Hugging Face Hub")
-        return Path(snapshot_download(repo, allow_patterns=[*_WANTED_FILES, weights, f"{weights}.index.json"]))
+    return None
 
 
 def _is_complete(snapshot: Path) -> bool:

@@ -1,33 +1,34 @@
-"""A saved bot: writing the folder that anybody's transformers samples from as the original did, and generating.
+"""A saved bot: writing the folder that anybody's transformers samples from as the original did; what is known of it.
 
 - The folder carries the sampling defaults three times (generation config, `prefix` and `task_specific_params` of the
   model config), because transformers from 4.46 to 5.x each read another of them.
-- torch is imported when the first text is generated, so that a bot can be shown without it.
-- What `generate` returns begins with the prompt, holds no separator, and ends where the post ends.
+- A bot can be shown without importing torch; only its voice needs it (see `voice`).
 """
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from huggingtweets.botdir import BotDir, new_folder, read_as, read_json, read_lines_as, write_json
-from huggingtweets.config import SamplingSettings, check_seed
-from huggingtweets.errors import BaseModelError, BotError, SettingsError, StageMissing
+from huggingtweets.config import SamplingSettings
+from huggingtweets.errors import BaseModelError, BotError, HubUnreachable, StageMissing
 from huggingtweets.reports import DatasetReport, EvalReport, Report, Sample, TrainReport
+from huggingtweets.voice import Voice, sampling_defaults
 
 if TYPE_CHECKING:
-    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 R = TypeVar("R", bound=Report)
 
 BOTS_DIR = Path("bots")
-BATCH_SEQUENCES = 32  # generated side by side; bounds memory
-MIN_NEW_TOKENS = 40  # left to a prompt that is itself near max_length: about one post
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 
 
 def save_bot(
@@ -41,7 +42,7 @@ def save_bot(
     from huggingtweets.batches import max_tokens_of, separators
 
     marks = separators(tokenizer)
-    defaults = _sampling_defaults(sampling or SamplingSettings())
+    defaults = sampling_defaults(sampling or SamplingSettings())
     context = max_tokens_of(model)
     if context is not None:  # less one, for the prefix that a pipeline counts on top
         defaults["max_length"] = min(defaults["max_length"], context - 1)
@@ -59,16 +60,6 @@ def save_bot(
         model.save_pretrained(new)
         tokenizer.save_pretrained(new)
         _help_older_versions(new)
-
-
-def _sampling_defaults(sampling: SamplingSettings) -> dict[str, Any]:
-    return {
-        "do_sample": True,
-        "min_length": sampling.min_length,
-        "max_length": sampling.max_length,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-    }
 
 
 def _generation_config(values: dict[str, Any], suppressed: list[int]) -> Any:
@@ -127,22 +118,12 @@ class Bot:
         The same seed gives the same texts. Raises StageMissing when the bot isn't trained yet, and SettingsError when
         the prompt leaves no room for a post.
         """
-        if n < 1:
-            raise SettingsError(f"-n must be at least 1, not {n}.")
-        check_seed(seed)
-        prompt = prompt.encode("utf-8", "replace").decode()  # a terminal in another encoding hands over surrogates
-        from transformers import set_seed
-
-        from huggingtweets.devices import choose_device
-
-        model, tokenizer = self._loaded
-        model.to(choose_device(device, threads).name)  # type: ignore[arg-type]
-        if seed is not None:
-            set_seed(seed)
-        texts: list[str] = []
-        while len(texts) < n:
-            texts += self._sample(model, tokenizer, prompt, min(BATCH_SEQUENCES, n - len(texts)), sampling)
-        return texts
+        try:
+            return self.voice.generate(prompt, n, seed=seed, sampling=sampling, device=device, threads=threads)
+        except BaseModelError as error:
+            raise BotError(
+                f"The model of {self.name} is damaged.", why=error.what, next=f"huggingtweets train {self.name} --again"
+            ) from error
 
     @property
     def dataset(self) -> DatasetReport | None:
@@ -175,94 +156,14 @@ class Bot:
         }
 
     @cached_property
-    def _loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        from huggingtweets.bases import load_folder
-
+    def voice(self) -> Voice:
+        """The model that writes; raises StageMissing when there is none yet."""
         if not (self.dir.model / "config.json").exists():
             if not self.path.exists():
                 raise BotError(f"There is no bot at {self.path}.", next="huggingtweets create FILE")
             raise StageMissing(f"{self.name} is not trained yet.", next=f"huggingtweets train {self.name}")
-        try:
-            model, tokenizer = load_folder(self.dir.model)
-        except BaseModelError as error:
-            raise BotError(
-                f"The model of {self.name} is damaged.", why=error.what, next=f"huggingtweets train {self.name} --again"
-            ) from error
-        return model.eval(), tokenizer
-
-    def _sample(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        prompt: str,
-        n: int,
-        sampling: SamplingSettings | None,
-    ) -> list[str]:
-        import torch
-
-        from huggingtweets.batches import separators
-
-        ids = _prompt_ids(tokenizer, prompt).to(model.device)  # (1, T)
-        settings = _sampling_defaults(sampling or self._sampling)
-        if separators(tokenizer).prefix is not None:  # the pipeline counts the prefix on top
-            settings["min_length"] += 1
-            settings["max_length"] += 1
-        settings["max_length"] = _room_for(ids.shape[1], settings["max_length"], model)
-        generate: Any = model.generate  # transformers types it for its own mixin only
-        with torch.no_grad():
-            rows = generate(ids, attention_mask=torch.ones_like(ids), num_return_sequences=n, **settings)  # (n, T)
-        shown = len(tokenizer.decode(ids[0], skip_special_tokens=True))
-        texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
-        return [prompt + tidy(text[shown:], self._keeps_newlines) for text in texts]
-
-    @cached_property
-    def _sampling(self) -> SamplingSettings:
-        """The defaults that the bot was saved with."""
-        saved = read_json(self.dir.model / "generation_config.json")
-        names = {field.name for field in fields(SamplingSettings)}
-        return SamplingSettings(**{name: value for name, value in saved.items() if name in names})
-
-    @cached_property
-    def _keeps_newlines(self) -> bool:
         settings = (self.dir.stage("build") or {}).get("settings", {})
-        return bool(settings.get("keep_newlines", False))
-
-
-def _prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str) -> Tensor:
-    """`[start] prompt` as (1, T) int64; a prompt that spells out a special token stays text."""
-    import torch
-
-    from huggingtweets.batches import separators
-
-    marks = separators(tokenizer)
-    pieces = tokenizer(prompt, add_special_tokens=False, split_special_tokens=True).input_ids if prompt else []
-    return torch.tensor([[marks.start, *pieces]])
-
-
-def _room_for(prompt_tokens: int, max_length: int, model: PreTrainedModel) -> int:
-    """`max_length`, or more where a long prompt would leave no room for a post."""
-    from huggingtweets.batches import max_tokens_of
-
-    wanted = max(max_length, prompt_tokens + MIN_NEW_TOKENS)
-    context = max_tokens_of(model)
-    if context is None or wanted <= context:
-        return wanted
-    if prompt_tokens >= context:
-        raise SettingsError(
-            f"The start is {prompt_tokens} tokens long, and this bot reads at most {context}.", next="use a shorter one"
-        )
-    return context
-
-
-def tidy(text: str, keep_newlines: bool) -> str:
-    """What was generated after the prompt, ended where the post ends.
-
-    >>> tidy(" to fly.\\n\\nAnd then", keep_newlines=False)
-    ' to fly.'
-    """
-    if not keep_newlines:
-        text = text.lstrip("\n").split("\n", 1)[0]  # original: cut at the first newline
-    return text.rstrip("\ufffd").rstrip()  # half a character, where the length limit cut one
+        return Voice(self.dir.model, keeps_newlines=bool(settings.get("keep_newlines", False)))
 
 
 def _read(kind: type[R], file: Path) -> R | None:
@@ -284,6 +185,32 @@ def open_bot(name: str | Path, bots_dir: Path = BOTS_DIR) -> Bot:
         why=f"There are: {', '.join(there)}." if there else "There is none at all.",
         next="huggingtweets create FILE",
     )
+
+
+def open_voice(
+    name: str | Path, bots_dir: Path = BOTS_DIR, say: Callable[[str], None] = lambda text: None
+) -> Bot | Voice:
+    """A bot of this machine by its name or path, a model folder, or a bot on the Hub as `owner/name`.
+
+    `say` is told when something slow begins. Raises BotError and BaseModelError.
+    """
+    try:
+        return open_bot(name, bots_dir)
+    except BotError:
+        if (Path(name) / "config.json").exists():
+            return Voice(Path(name))
+        if not _HUB_ID.fullmatch(str(name)):
+            raise
+    from huggingtweets.bases import find_base
+
+    try:
+        return Voice(find_base(str(name), say, newest=True).folder)
+    except HubUnreachable as error:
+        raise BotError(
+            f"There is no bot {name} here, and the Hugging Face Hub can't be reached.",
+            why=error.why,
+            next="run the same command again once there is a network",
+        ) from error
 
 
 def list_bots(bots_dir: Path = BOTS_DIR) -> list[Bot]:

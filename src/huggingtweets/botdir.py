@@ -90,6 +90,10 @@ class BotDir:
         return self.path / "published.json"
 
     @property
+    def lineage(self) -> Path:
+        return self.path / "lineage.json"
+
+    @property
     def checkpoint(self) -> Path:
         """Where an unfinished training continues from; gone once the model is saved."""
         return self.path / "checkpoint"

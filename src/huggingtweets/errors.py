@@ -13,6 +13,7 @@
     ├── TooLittleText       too few posts are left to learn a voice from
     ├── BaseModelError      the base model could not be had or cannot be used
     │   └── HubUnreachable  the Hugging Face Hub did not answer and nothing is cached
+    ├── PublishError        the Hub or Weights & Biases did not take what was sent
     ├── BotError            the bot folder is missing, damaged or in use
     │   └── StageMissing    a stage was asked for before the one it reads from
     └── StorageError        the disk is full or may not be written
@@ -92,6 +93,10 @@ class BaseModelError(HuggingtweetsError):
 
 class HubUnreachable(BaseModelError):
     """The Hugging Face Hub did not answer, and the model is not cached."""
+
+
+class PublishError(HuggingtweetsError):
+    """The Hub or Weights & Biases did not take what was sent; what was sent is kept there."""
 
 
 class BotError(HuggingtweetsError):

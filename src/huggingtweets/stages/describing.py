@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from huggingtweets.botdir import BotDir, file_digest, key_of, read_as, read_lines_as, write_atomically, write_text
@@ -22,7 +23,8 @@ def describe(bot: BotDir, settings: BotSettings, listen: Listener) -> None:
             f"{bot.name} was trained again after its scores were taken.", next=f"huggingtweets evaluate {bot.name}"
         )
     read = (bot.accounts, bot.dataset_report, bot.train_report, bot.eval_report, bot.samples)
-    key = key_of(versions()["huggingtweets"], *map(file_digest, read))
+    repo_id, preview = _repo_id(bot), bot.read_record().get("preview")
+    key = key_of(versions()["huggingtweets"], *map(file_digest, read), *filter(None, [repo_id, preview]))
     if bot.is_done("card", key, [bot.card, bot.picture]):
         listen(StageDone("card", f"{bot.card.name}, {bot.picture.name}", skipped=True))
         return
@@ -36,7 +38,7 @@ def describe(bot: BotDir, settings: BotSettings, listen: Listener) -> None:
     shown = [sample for sample in samples if sample.prompt]
     if not shown:
         raise StageMissing(f"{bot.name} has no predictions to show.", next=f"huggingtweets evaluate {bot.name} --again")
-    best = next((sample for sample in shown if sample.copied_from is None), shown[0])
+    best = _pictured(shown, preview)
     faces = [Face(account.name, account.handle, bot.avatars / (account.avatar or "")) for account in accounts]
     write_atomically(bot.picture, [draw_picture(faces, best.prompt, best.text)])
     facts = CardFacts(
@@ -49,10 +51,23 @@ def describe(bot: BotDir, settings: BotSettings, listen: Listener) -> None:
         sampling=SamplingSettings(),
         cleaning=settings.dataset,
         versions=(bot.stage("train") or {}).get("versions", {}),
+        repo_id=repo_id,
     )
     write_text(bot.card, render_card(facts))
     bot.mark_done("card", key)
     listen(StageDone("card", f"{bot.card.name}, {bot.picture.name}"))
+
+
+def _repo_id(bot: BotDir) -> str | None:
+    """Where the bot is published, or about to be."""
+    return read_as(bot.published, lambda record: str(record["repo_id"])) if bot.published.exists() else None
+
+
+def _pictured(shown: Sequence[Sample], preview: object) -> Sample:
+    """The prediction that was chosen, from 1, else the first that copies nothing."""
+    if isinstance(preview, int) and 1 <= preview <= len(shown):
+        return shown[preview - 1]
+    return next((sample for sample in shown if sample.copied_from is None), shown[0])
 
 
 def _accounts(records: Any) -> list[Account]:

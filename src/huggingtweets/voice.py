@@ -1,0 +1,161 @@
+"""A model folder that writes posts: what a pipeline of transformers would draw from it, as tidy texts.
+
+In: a folder as `save_bot` or the original huggingtweets wrote it, and how the posts begin. Out: the posts.
+
+- The sampling defaults are the folder's own: `generation_config.json`, and under it the `task_specific_params` that
+  the original's bots carry alone.
+- torch is imported when the first text is generated, so that a bot can be shown without it.
+- What `generate` returns begins with the prompt, holds no separator, and ends where the post ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from huggingtweets.botdir import read_json
+from huggingtweets.config import SamplingSettings, check_seed
+from huggingtweets.errors import SettingsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+BATCH_SEQUENCES = 32  # generated side by side; bounds memory
+MIN_NEW_TOKENS = 40  # left to a prompt that is itself near max_length: about one post
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A model that writes posts."""
+
+    folder: Path
+    keeps_newlines: bool = False
+
+    def generate(
+        self,
+        prompt: str = "",
+        n: int = 1,
+        *,
+        seed: int | None = None,
+        sampling: SamplingSettings | None = None,
+        device: str | None = None,
+        threads: int | None = None,
+    ) -> list[str]:
+        """`n` posts that begin with `prompt`, drawn like transformers' pipeline draws them from the same folder.
+
+        The same seed gives the same texts. Raises SettingsError when the prompt leaves no room for a post, and
+        BaseModelError when the folder holds no model that can be loaded.
+        """
+        if n < 1:
+            raise SettingsError(f"-n must be at least 1, not {n}.")
+        check_seed(seed)
+        prompt = prompt.encode("utf-8", "replace").decode()  # a terminal in another encoding hands over surrogates
+        from transformers import set_seed
+
+        from huggingtweets.devices import choose_device
+
+        model, tokenizer = self._loaded
+        model.to(choose_device(device, threads).name)  # type: ignore[arg-type]
+        if seed is not None:
+            set_seed(seed)
+        texts: list[str] = []
+        while len(texts) < n:
+            texts += self._sample(model, tokenizer, prompt, min(BATCH_SEQUENCES, n - len(texts)), sampling)
+        return texts
+
+    @cached_property
+    def _loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        from huggingtweets.bases import load_folder
+
+        model, tokenizer = load_folder(self.folder)
+        return model.eval(), tokenizer
+
+    def _sample(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        prompt: str,
+        n: int,
+        sampling: SamplingSettings | None,
+    ) -> list[str]:
+        import torch
+
+        from huggingtweets.batches import separators
+
+        ids = _prompt_ids(tokenizer, prompt).to(model.device)  # (1, T)
+        settings = sampling_defaults(sampling or self.sampling)
+        if separators(tokenizer).prefix is not None:  # the pipeline counts the prefix on top
+            settings["min_length"] += 1
+            settings["max_length"] += 1
+        settings["max_length"] = _room_for(ids.shape[1], settings["max_length"], model)
+        generate: Any = model.generate  # transformers types it for its own mixin only
+        with torch.no_grad():
+            rows = generate(ids, attention_mask=torch.ones_like(ids), num_return_sequences=n, **settings)  # (n, T)
+        shown = len(tokenizer.decode(ids[0], skip_special_tokens=True))
+        texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
+        return [prompt + tidy(text[shown:], self.keeps_newlines) for text in texts]
+
+    @cached_property
+    def sampling(self) -> SamplingSettings:
+        """The defaults that the model was saved with."""
+        params = _mapping(self.folder / "config.json").get("task_specific_params") or {}
+        older = params.get("text-generation") if isinstance(params, dict) else None
+        saved = {**(older if isinstance(older, dict) else {}), **_mapping(self.folder / "generation_config.json")}
+        names = {field.name for field in fields(SamplingSettings)}
+        return SamplingSettings(**{name: value for name, value in saved.items() if name in names})
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    value = read_json(file) if file.exists() else {}
+    return value if isinstance(value, dict) else {}
+
+
+def sampling_defaults(sampling: SamplingSettings) -> dict[str, Any]:
+    """As transformers names them."""
+    return {
+        "do_sample": True,
+        "min_length": sampling.min_length,
+        "max_length": sampling.max_length,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+    }
+
+
+def _prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str) -> Tensor:
+    """`[start] prompt` as (1, T) int64; a prompt that spells out a special token stays text."""
+    import torch
+
+    from huggingtweets.batches import separators
+
+    marks = separators(tokenizer)
+    pieces = tokenizer(prompt, add_special_tokens=False, split_special_tokens=True).input_ids if prompt else []
+    return torch.tensor([[marks.start, *pieces]])
+
+
+def _room_for(prompt_tokens: int, max_length: int, model: PreTrainedModel) -> int:
+    """`max_length`, or more where a long prompt would leave no room for a post."""
+    from huggingtweets.batches import max_tokens_of
+
+    wanted = max(max_length, prompt_tokens + MIN_NEW_TOKENS)
+    context = max_tokens_of(model)
+    if context is None or wanted <= context:
+        return wanted
+    if prompt_tokens >= context:
+        raise SettingsError(
+            f"The start is {prompt_tokens} tokens long, and this bot reads at most {context}.", next="use a shorter one"
+        )
+    return context
+
+
+def tidy(text: str, keep_newlines: bool) -> str:
+    """What was generated after the prompt, ended where the post ends.
+
+    >>> tidy(" to fly.\\n\\nAnd then", keep_newlines=False)
+    ' to fly.'
+    """
+    if not keep_newlines:
+        text = text.lstrip("\n").split("\n", 1)[0]  # original: cut at the first newline
+    return text.rstrip("\ufffd").rstrip()  # half a character, where the length limit cut one
