@@ -24,6 +24,7 @@ MAX_ACCOUNTS = 3  # original: up to three faces fit on a card
 MAX_THREADS = 256  # some way above this, torch's thread pool takes the process down
 LONGEST_MINUTES = 60 * 24 * 30.0  # a month
 MOST_EPOCHS = 10_000.0
+MOST_STEPS = 100_000_000
 CPU_MINUTES = 5.0  # original: "in about five minutes", then on a GPU
 HOTTEST = 100.0  # temperature: far below it every token is as likely as any other
 DEFAULT_BASE = "gpt2"  # original
@@ -156,6 +157,7 @@ class TrainingSettings:
     max_grad_norm: float = 1.0
     epochs: float | None = None  # passes over the posts; None: at most `recipe_epochs`
     minutes: float | None = None  # fit the steps into this time; None and no epochs: five on a CPU
+    steps: int | None = None  # exactly so many, whatever epochs and minutes say
     recipe_epochs: float = 1.0  # measured, see docs/log.md
     max_post_tokens: int = 1024  # longer posts are cut; GPT-2's context
     seed: int = 0
@@ -170,6 +172,7 @@ class TrainingSettings:
         _check(0 < self.learning_rate < 1, f"--learning-rate must be between 0 and 1, not {self.learning_rate}.")
         _check_up_to("--epochs", self.epochs, MOST_EPOCHS)
         _check_up_to("--minutes", self.minutes, LONGEST_MINUTES)
+        _check_up_to("--steps", self.steps, MOST_STEPS)
         check_threads(self.threads)
 
     @property
@@ -178,7 +181,7 @@ class TrainingSettings:
 
     def for_device(self, name: str) -> TrainingSettings:
         """With the time limit that this device gets when the user chose neither minutes nor epochs."""
-        if self.minutes is None and self.epochs is None and name == "cpu":
+        if self.minutes is None and self.epochs is None and self.steps is None and name == "cpu":
             return dataclasses.replace(self, minutes=CPU_MINUTES)
         return self
 
@@ -186,7 +189,8 @@ class TrainingSettings:
     def identity(self) -> dict[str, Any]:
         """What decides the trained weights; leaves out where and how often it is logged."""
         record = dataclasses.asdict(self)
-        return {name: value for name, value in record.items() if name not in _NOT_IDENTITY}
+        left_out = _NOT_IDENTITY if self.steps is not None else (*_NOT_IDENTITY, "steps")  # bots are older than it
+        return {name: value for name, value in record.items() if name not in left_out}
 
     @classmethod
     def original(cls, **changes: Any) -> TrainingSettings:

@@ -166,11 +166,15 @@ def fact_of(file: Path) -> FileFact:
     return FileFact(file_digest(file), file.stat().st_size)
 
 
-def record(bot: BotDir) -> Lineage:
-    """Writes `lineage.json` anew."""
-    found = derive(bot)
-    write_json(bot.lineage, found.to_json())
-    return found
+def record(bot: BotDir) -> None:
+    """Brings `lineage.json` up to date; digests are computed only where a stage has worked since."""
+    done = {name: facts["key"] for name, facts in bot.read_record()["stages"].items()}
+    try:
+        known = read_json(bot.lineage).get("stages") if bot.lineage.exists() else None
+    except (BotError, AttributeError):  # damaged: it is derived, so it can be written anew
+        known = None
+    if done != known:
+        write_json(bot.lineage, {**derive(bot).to_json(), "stages": done})
 
 
 def read(path: Path) -> Lineage:

@@ -65,13 +65,16 @@ def complete_bot(incomplete: str) -> list[str]:
     return [bot.name for bot in list_bots(bots_dir) if bot.name.startswith(incomplete)]
 
 
-Specs = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="SOURCE...",
-        help="One to three accounts, archives or files: @name@server, name.bsky.social, archive.zip, posts.csv, ...",
-        show_default=False,
-    ),
+_SPECS = typer.Argument(
+    metavar="SOURCE...",
+    help="One to three accounts, archives or files: @name@server, name.bsky.social, archive.zip, posts.csv, ...",
+    show_default=False,
+)
+Specs = Annotated[list[str], _SPECS]
+OptionalSpecs = Annotated[list[str] | None, _SPECS]
+FromLineage = Annotated[
+    Path | None,
+    typer.Option(help="A bot's lineage.json: make that bot again, with its settings, seeds and steps.", exists=True),
 ]
 BotName = Annotated[
     str, typer.Argument(metavar="BOT", help="A bot's name, or its folder.", autocompletion=complete_bot)
@@ -82,6 +85,7 @@ BotsDir = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON value on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 Again = Annotated[bool, typer.Option("--again", help="Do it again even if it is done.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 Name = Annotated[str | None, typer.Option(help="The bot's name; the handles by default.")]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
-from huggingtweets import stages
+from huggingtweets import lineage, stages
 from huggingtweets.bot import BOTS_DIR, Bot
 from huggingtweets.botdir import BotDir, bot_name
 from huggingtweets.config import MAX_ACCOUNTS, BotSettings, ImportSettings
@@ -65,9 +65,15 @@ def make(
     """Every stage, from sources that are open already."""
     with bot.locked():
         stages.fetch(bot, sources, settings, listen, word)
-        for stage in STAGES.values():
-            stage(bot, settings, listen)
+        finish(bot, settings, listen)
     return Bot(bot.path)
+
+
+def finish(bot: BotDir, settings: BotSettings, listen: Listener = silent) -> None:
+    """Every stage after the download, of a bot whose lock is held."""
+    for stage in STAGES.values():
+        stage(bot, settings, listen)
+    lineage.record(bot)
 
 
 def prepare(
@@ -98,6 +104,7 @@ def run(
             bot.write_record(settings=settings.to_json())
         for name in names:
             STAGES[name](bot, settings or settings_of(bot), listen)
+        lineage.record(bot)
 
 
 def download(

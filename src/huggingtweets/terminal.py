@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from huggingtweets.errors import BotError
 from huggingtweets.reports import (
@@ -32,6 +33,8 @@ from huggingtweets.reports import (
 if TYPE_CHECKING:
     from huggingtweets.bot import Bot
     from huggingtweets.doctor import Finding
+    from huggingtweets.lineage import Artifact, Check, Lineage
+    from huggingtweets.publishing import Published
 
 QUIET_LINE_EVERY_S = 15.0
 
@@ -242,3 +245,53 @@ def print_forgotten(account: str, bots: Iterable[str], published: Iterable[str],
         out.print(f"Published, and not taken down by this: {where}")
     if not dry_run:
         out.print("It will not be made again here by accident.")
+
+
+def size_words(size_bytes: int) -> str:
+    """
+    >>> size_words(532), size_words(48_200), size_words(538_000_000)
+    ('532 bytes', '48 kB', '538 MB')
+    """
+    for unit, bytes_ in (("MB", 1_000_000), ("kB", 1_000)):
+        if size_bytes >= bytes_:
+            return f"{size_bytes / bytes_:.0f} {unit}"
+    return f"{size_bytes} bytes"
+
+
+def lineage_tree(recorded: Lineage) -> Tree:
+    """Each artifact under what was made from it; one that stands there already is not opened again."""
+    tree, shown = Tree(Text(recorded.bot, style="bold")), set[str]()
+    wanted = {origin for artifact in recorded.artifacts for origin in artifact.made_from}
+    for artifact in reversed(recorded.artifacts):
+        if artifact.name not in wanted:
+            _branch(tree, artifact, recorded, shown)
+    return tree
+
+
+def _branch(tree: Tree, artifact: Artifact, recorded: Lineage, shown: set[str]) -> None:
+    is_new = artifact.name not in shown
+    shown.add(artifact.name)
+    line = Text(artifact.name) + Text(f"  {artifact.type}  ", style="dim") + Text(artifact.digest[:12], style="cyan")
+    branch = tree.add(line if is_new or not artifact.made_from else line + Text("  (see above)", style="dim"))
+    for name in artifact.made_from if is_new else ():
+        if (origin := recorded.named(name)) is not None:
+            _branch(branch, origin, recorded, shown)
+
+
+def checks_table(checks: Iterable[Check]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    styles = {"ok": "green", "changed": "red", "missing": "red"}
+    for check in checks:
+        table.add_row(Text(check.state, style=styles[check.state]), Text(check.file), Text(check.artifact, style="dim"))
+    return table
+
+
+def published_table(done: Published) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for path, size_bytes in done.files.items():
+        table.add_row(Text(size_words(size_bytes), justify="right"), Text(path))
+    table.add_row(Text(size_words(sum(done.files.values())), style="bold"), Text("in all", style="bold"))
+    sent = "would go to" if done.commit is None else "went to"
+    table.caption = Text(f"{sent} {done.url} ({'private' if done.private else 'public'})")
+    table.caption_justify = "left"
+    return table

@@ -81,8 +81,9 @@ def train(
     steps_per_epoch = len(list(group(posts_of_epoch(0), settings.tokens_per_step)))
     most_steps = max(1, math.ceil(settings.most_epochs * steps_per_epoch))
     if progress.total_steps is None and settings.minutes is None:
-        progress.total_steps = most_steps
-        progress.plan = f"{most_steps} steps: {settings.most_epochs:g} epochs of {steps_per_epoch}"
+        progress.total_steps = settings.steps or most_steps
+        epochs = settings.most_epochs if settings.steps is None else settings.steps / steps_per_epoch
+        progress.plan = f"{progress.total_steps} steps: {epochs:.3g} epochs of {steps_per_epoch}"
     if progress.plan:
         on_plan(progress.plan)
 
@@ -108,7 +109,7 @@ def train(
         progress.tokens += batch.tokens
         progress.losses.append(loss.item())
         progress.seconds = clock.tick()
-        if progress.total_steps is None and progress.step == min(TIMED_STEPS, most_steps):
+        if progress.total_steps is None and progress.step == min(TIMED_STEPS, settings.steps or most_steps):
             plan_for_minutes(progress, settings, steps_per_epoch, most_steps, clock.seconds_per_step())
             on_plan(progress.plan)
         on_step(progress.step, _values(progress, learning_rate))
@@ -148,10 +149,11 @@ def plan_for_minutes(
     """Turns the time limit into a number of steps, and says how in one sentence."""
     assert settings.minutes is not None
     affordable = progress.step + int((settings.minutes * 60 - progress.seconds) / seconds_per_step)
-    progress.total_steps = max(progress.step, min(most_steps, affordable))
+    progress.total_steps = max(progress.step, settings.steps or min(most_steps, affordable))
     epochs = progress.total_steps / steps_per_epoch
     whole = f"all of {settings.most_epochs:g} epochs"
     reason = whole if most_steps <= affordable else f"what {settings.minutes:g} minutes allow"
+    reason = reason if settings.steps is None else "as many as the first time"
     progress.plan = f"{progress.total_steps} steps of {seconds_per_step:.2g} s: {reason}, {epochs:.2g} epochs"
 
 

@@ -16,7 +16,7 @@ from huggingtweets.botdir import BotDir, read_as, read_json, storage_errors
 from huggingtweets.consent import Word
 from huggingtweets.errors import BotError
 from huggingtweets.forgotten import note_allowed, note_forgotten
-from huggingtweets.pipeline import STAGES, settings_of, sources_of
+from huggingtweets.pipeline import finish, settings_of, sources_of
 from huggingtweets.posts import Account
 from huggingtweets.reports import Listener, StageDone, silent
 from huggingtweets.sources import account_named
@@ -46,8 +46,7 @@ def update(bot: BotDir, *, word: Word = Word(), listen: Listener = silent) -> in
         else:
             discard(bot)
             listen(StageDone("download", "nothing new", skipped=True))
-        for stage in STAGES.values():
-            stage(bot, settings, listen)
+        finish(bot, settings, listen)
     return new
 
 

@@ -6,6 +6,7 @@ Before a stage works it compares the key it would have now, made of its settings
 
 from __future__ import annotations
 
+from huggingtweets.stages.adopting import adopt
 from huggingtweets.stages.building import build
 from huggingtweets.stages.continuing import keep_previous
 from huggingtweets.stages.describing import describe
@@ -13,4 +14,4 @@ from huggingtweets.stages.downloading import add_new, fetch, renew, word_of
 from huggingtweets.stages.scoring import evaluate
 from huggingtweets.stages.training import train
 
-__all__ = ["add_new", "build", "describe", "evaluate", "fetch", "keep_previous", "renew", "train", "word_of"]
+__all__ = ["add_new", "adopt", "build", "describe", "evaluate", "fetch", "keep_previous", "renew", "train", "word_of"]

@@ -10,6 +10,7 @@ from huggingtweets.bot import save_bot
 from huggingtweets.botdir import BotDir, file_digest, key_of, read_as, read_lines_as, write_json
 from huggingtweets.config import BotSettings
 from huggingtweets.dataset import Text, epoch
+from huggingtweets.lineage import fact_of
 from huggingtweets.reports import Listener, Notice, StageDone, StageStarted, TrainReport
 from huggingtweets.stages.continuing import continued_from, has_new_texts, lesson, trained_marks
 from huggingtweets.stages.inputs import data_digest, need, versions
@@ -44,22 +45,31 @@ def train(bot: BotDir, settings: BotSettings, listen: Listener) -> TrainReport:
     checkpoint = _checkpoint_for(bot, key)
     report = _train_and_save(bot, base, settings, checkpoint, listen)
     write_json(bot.train_report, report.to_json())
-    _finish(bot, key)
+    _finish(bot, key, base)
     listen(StageDone("train", _train_summary(report)))
     return report
 
 
-def _finish(bot: BotDir, key: str) -> None:
+def _finish(bot: BotDir, key: str, base: Base | None) -> None:
+    """`base`: what was trained from now; None where the model stays as it is."""
     facts = {"files": _file_sizes(bot.model), "weights": _weights_digest(bot.model), "data": data_digest(bot)}
-    bot.mark_done("train", key, **facts, versions=versions(), continues=continued_from(bot))
+    origin = (bot.stage("train") or {}).get("base_files") if base is None else _base_files(bot, base)
+    bot.mark_done("train", key, **facts, base_files=origin, versions=versions(), continues=continued_from(bot))
     for finished in (bot.checkpoint, bot.previous):
         shutil.rmtree(finished, ignore_errors=True)
+
+
+def _base_files(bot: BotDir, base: Base) -> dict[str, Any]:
+    """What the training began with, by digest: the base, or in an update the bot as it was."""
+    folder = base.folder if continued_from(bot) is None else bot.previous
+    files = sorted(file for file in folder.iterdir() if file.is_file() and file.suffix in (".json", ".safetensors"))
+    return {file.name: fact_of(file).to_json() for file in files}
 
 
 def _keep_model(bot: BotDir, key: str, listen: Listener) -> TrainReport:
     """After an update that brought nothing to learn from."""
     report = read_as(bot.train_report, TrainReport.from_json)
-    _finish(bot, key)
+    _finish(bot, key, None)
     listen(StageDone("train", _train_summary(report), skipped=True))
     return report
 
