@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Report)
 
 BOTS_DIR = Path("bots")
+SHOWN_PREDICTIONS = 5  # in a notebook
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 
@@ -154,6 +156,18 @@ class Bot:
             **{name: report.to_json() if report else None for name, report in reports.items()},
             "predictions": [sample.to_json() for sample in self.samples if sample.prompt],
         }
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the scores and some predictions."""
+        scores = self.scores
+        rows = [f"<b>{escape(self.name)}</b>"]
+        if scores is not None and scores.base is not None and scores.bot is not None and scores.gain is not None:
+            base, bot = scores.base.bits_per_byte, scores.bot.bits_per_byte
+            rows.append(f"{base:.3f} to {bot:.3f} bits per byte of unseen posts, {scores.gain:.0%} fewer than its base")
+        if scores is not None:
+            rows.append(f"{scores.copying.share:.0%} of {scores.copying.predictions} predictions copy a post")
+        rows += [f"🤖 {escape(sample.text)}" for sample in self.samples if sample.prompt][:SHOWN_PREDICTIONS]
+        return "<br>".join(rows)
 
     @cached_property
     def voice(self) -> Voice:

@@ -37,9 +37,10 @@ def create(
     bots_dir: str | PathLike[str] = BOTS_DIR,
     settings: BotSettings | None = None,
     word: Word = Word(),  # noqa: B008 (frozen)
+    through: str = "card",
     listen: Listener = silent,
 ) -> Bot:
-    """The whole way from one to three sources to a bot with scores, card and picture.
+    """The whole way from one to three sources to a bot with scores, card and picture, or to the stage `through`.
 
     Safe to repeat: what is done is skipped, what was interrupted continues. Settings left out are the ones the bot was
     made with, else the defaults. `word` says whose account it is, which networks ask for. Raises HuggingtweetsError.
@@ -52,7 +53,7 @@ def create(
         settings = dataclasses.replace(settings, base=os.fspath(base))
     if settings.imports != imports:
         sources = sources_of(specs, settings.imports)
-    return make(bot, sources, settings, listen, word)
+    return make(bot, sources, settings, listen, word, through=through)
 
 
 def make(
@@ -61,18 +62,24 @@ def make(
     settings: BotSettings,
     listen: Listener = silent,
     word: Word = Word(),  # noqa: B008 (frozen)
+    *,
+    through: str = "card",
 ) -> Bot:
-    """Every stage, from sources that are open already."""
+    """Every stage up to `through`, from sources that are open already."""
+    if through not in STAGES:
+        raise SettingsError(f"There is no stage {through}.", next=f"choose one of {', '.join(STAGES)}")
     with bot.locked():
         stages.fetch(bot, sources, settings, listen, word)
-        finish(bot, settings, listen)
+        finish(bot, settings, listen, through)
     return Bot(bot.path)
 
 
-def finish(bot: BotDir, settings: BotSettings, listen: Listener = silent) -> None:
-    """Every stage after the download, of a bot whose lock is held."""
-    for stage in STAGES.values():
+def finish(bot: BotDir, settings: BotSettings, listen: Listener = silent, through: str = "card") -> None:
+    """Every stage after the download, up to `through`, of a bot whose lock is held."""
+    for name, stage in STAGES.items():
         stage(bot, settings, listen)
+        if name == through:
+            break
     lineage.record(bot)
 
 

@@ -1,13 +1,14 @@
 """What the command line shows: progress on stderr while the stages work, and results on stdout.
 
-On a terminal a live bar a stage; into a pipe or a log file, a line now and then. Whatever comes from posts or models
-is printed as it is, never read as markup.
+On a terminal, and in a notebook that has ipywidgets, a live bar a stage; into a pipe or a log file, a line now and
+then. Whatever comes from posts or models is printed as it is, never read as markup.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -48,7 +49,7 @@ class Narrator:
     def __init__(self, console: Console = talk, quiet: bool = False) -> None:
         self._console = console
         self._quiet = quiet
-        self._live = console.is_terminal and not quiet
+        self._live = not quiet and (console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None))
         self._bars = Progress(
             SpinnerColumn("dots"),
             TextColumn("{task.description:<28}", markup=False),
