@@ -374,7 +374,7 @@ def test_the_fingerprint_follows_the_content_and_the_settings(tmp_path: Path) ->
     assert prints[0] == prints[1] != prints[2]
     assert BlueskyRepo(one, ImportSettings(max_posts=2)).fingerprint() != prints[0]
     assert BlueskyRepo(one, ImportSettings()).spec == f"bluesky-repo:{one}"
-    assert BlueskyRepo(one, ImportSettings()).origin.kind == "export"
+    assert BlueskyRepo(one, ImportSettings()).origin.kind == "file"
 
 
 # --- properties --------------------------------------------------------------------------------------------------

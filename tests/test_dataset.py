@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +14,7 @@ from hypothesis import strategies as st
 
 from conftest import invented_posts
 from huggingtweets.config import DatasetSettings
+from huggingtweets.curation import DATES, LANGUAGES, LIKES, REPLIES, UNDATED, WARNED
 from huggingtweets.dataset import (
     NearDuplicates,
     Text,
@@ -28,25 +33,159 @@ def posts(count: int = 300, account: str = "rover", seed: int = 0) -> list[Post]
     return [Post(text, account, id=str(number)) for number, text in enumerate(invented_posts(count, seed))]
 
 
+TEXTS = [
+    "one two three",
+    "one two",
+    "RT @bob: one two three",
+    "one two three four",
+    "a b c",
+    "@bob one two three",
+    "ask me@example.org or +49 171 2345678 please",
+    "Das Wetter ist heute herrlich und wir gehen lange spazieren",
+]
+IDS = st.none() | st.sampled_from(["1", "2", "3", "4"])
+MOMENTS = st.none() | st.sampled_from([datetime(2020, month, 1, tzinfo=UTC) for month in (1, 6, 12)])
+WARNINGS = st.sampled_from([None, None, " ", "food"])
 post = st.builds(
     Post,
-    text=st.sampled_from(["one two three", "one two", "RT @bob: one two three", "one two three four", "a b c"])
-    | st.text(),
+    text=st.sampled_from(TEXTS) | st.text(),
     account=st.sampled_from(["a", "b"]),
-    id=st.none() | st.sampled_from(["1", "2", "3"]),
-    kind=st.sampled_from(["original", "reply", "repost"]),
+    id=IDS,
+    created_at=MOMENTS,
+    kind=st.sampled_from(["original", "reply", "quote", "repost"]),
+    lang=st.sampled_from([None, "en", "de", "und"]),
+    html_escaped=st.booleans(),
+    likes=st.none() | st.integers(0, 3),
+    reply_to=IDS,
+    self_reply=st.booleans(),
+    warning=WARNINGS,
+)
+rules = st.builds(
+    DatasetSettings,
+    unescape_all_html=st.booleans(),
+    drop_duplicates=st.booleans(),
+    drop_handmade_retweets=st.booleans(),
+    keep_newlines=st.booleans(),
+    replies=st.sampled_from(["keep", "strip", "drop"]),
+    join_threads=st.booleans(),
+    since=st.sampled_from([None, "2020-02-01"]),
+    until=st.sampled_from([None, "2020-12-01"]),
+    min_likes=st.none() | st.integers(0, 3),
+    languages=st.sampled_from([None, ("en",), ("de", "en")]),
+    content_warnings=st.sampled_from(["skip", "prepend", "omit"]),
+    scrub=st.booleans(),
+    mentions=st.sampled_from(["keep", "neutral"]),
 )
 
 
-@given(st.lists(post), st.sampled_from([DatasetSettings(), DatasetSettings.original()]))
+@settings(deadline=None)  # the first example loads the languages
+@given(st.lists(post), rules)
 def test_every_post_is_counted_exactly_once(some: list[Post], rules: DatasetSettings) -> None:
     curated = curate(some, rules)
     kept, counts = curated.kept, curated.counts
+    assert counts.keys() == kept.keys() == {p.account for p in some}
     for account, downloaded in Counter(p.account for p in some).items():
-        assert counts[account].downloaded == downloaded
-        assert counts[account].kept == len(kept[account])
+        count = counts[account]
+        assert count.downloaded == downloaded == sum(count.dropped.values()) + count.kept
+        assert count.kept == len(kept[account])
+        assert all(posts > 0 for posts in count.left_out.values())
+        assert min(count.retweets, count.short, count.duplicates, count.joined) >= 0
+        assert str(count).startswith(f"downloaded {downloaded} = ")
+    assert curated.scrubbed_posts <= sum(map(len, kept.values()))
 
 
+@settings(deadline=None)  # the first example loads the languages
+@given(st.lists(post), rules)
+def test_what_is_off_leaves_no_trace(some: list[Post], rules: DatasetSettings) -> None:
+    curated = curate(some, rules)
+    found = {reason for count in curated.counts.values() for reason in count.left_out}
+    dated = rules.since is not None or rules.until is not None
+    on = {
+        WARNED: rules.content_warnings == "skip",
+        REPLIES: rules.replies == "drop",
+        DATES: dated,
+        UNDATED: dated,
+        LIKES: rules.min_likes is not None,
+        LANGUAGES: rules.languages is not None,
+    }
+    assert found <= {reason for reason, is_on in on.items() if is_on}
+    assert rules.join_threads or all(count.joined == 0 for count in curated.counts.values())
+    assert rules.scrub or curated.scrubbed_posts == 0
+    assert rules.drop_duplicates or all(count.duplicates == 0 for count in curated.counts.values())
+
+
+def as_the_original(some: Iterable[Post]) -> list[str]:
+    """What the original huggingtweets kept of an account, written down from its own few lines."""
+    kept = []
+    for p in some:
+        text = p.text
+        if p.html_escaped:
+            text = text.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">")
+        for scheme in ("http", "https"):
+            for pattern in (rf" {scheme}:\S+", rf"{scheme}:\S+ ", rf"\n?{scheme}:\S+"):
+                text = re.sub(pattern, "", text)
+        text = " ".join(text.split())
+        words = [word for word in text.lower().split() if not re.search("http|@|#", word)]
+        if p.kind != "repost" and len(words) >= 3:
+            kept.append(text)
+    return kept
+
+
+@settings(deadline=None)
+@given(st.lists(post))
+def test_the_original_s_settings_take_every_difference_back(some: list[Post]) -> None:
+    kept = curate(some, DatasetSettings.original()).kept
+    for account in {p.account for p in some}:
+        expected = as_the_original(p for p in some if p.account == account)
+        assert [text.text for text in kept[account]] == expected
+
+
+@pytest.fixture(scope="module")
+def nasa() -> list[Post]:
+    from huggingtweets.pipeline import download
+
+    return download(Path(__file__).parent.parent / "examples" / "nasa.csv")
+
+
+def test_nasa_s_counts_are_the_original_s(nasa: list[Post]) -> None:
+    curated = curate(nasa, DatasetSettings.original())
+    assert str(curated.counts["nasa"]) == "downloaded 3200 = retweets 770 + short 3 + duplicates 0 + kept 2427"
+    assert [text.text for text in curated.kept["nasa"]] == as_the_original(nasa)
+
+
+def test_nasa_s_counts_by_default_and_what_each_choice_changes(nasa: list[Post]) -> None:
+    def counts(**chosen: object) -> str:
+        curated = curate(nasa, DatasetSettings(**chosen))  # type: ignore[arg-type]
+        return f"{curated.counts['nasa']}, scrubbed {curated.scrubbed_posts}".removeprefix("downloaded 3200 = ")
+
+    assert counts() == "retweets 770 + short 3 + duplicates 16 + kept 2411, scrubbed 1"
+    assert counts(scrub=False) == "retweets 770 + short 3 + duplicates 16 + kept 2411, scrubbed 0"
+    assert counts(replies="drop") == ("retweets 770 + replies 341 + short 1 + duplicates 16 + kept 2072, scrubbed 1")
+    assert counts(since="2015-10-01", until="2015-11-01") == (
+        "retweets 770 + outside the dates 2112 + short 0 + duplicates 1 + kept 317, scrubbed 0"
+    )
+
+
+def test_the_terminal_and_the_card_say_what_was_scrubbed_and_left_out() -> None:
+    import dataclasses
+    import io
+
+    from rich.console import Console
+
+    from huggingtweets.card_tables import _privacy_words
+    from huggingtweets.terminal import counts_table
+
+    some = [dataclasses.replace(p, text=f"{p.text} Ask me{n % 3}@example.org") for n, p in enumerate(posts(200))]
+    report = build_dataset([*some, Post("one two three", "rover", likes=0, warning="food")]).report
+    assert report.scrubbed_posts == report.counts["rover"].kept
+    out = io.StringIO()
+    Console(file=out, width=80).print(counts_table(report))
+    assert "behind a warning" in out.getvalue()
+    assert f"personal data removed from {report.scrubbed_posts} of the kept posts" in " ".join(out.getvalue().split())
+    assert f"removed from {report.scrubbed_posts} of the kept posts" in _privacy_words(DatasetSettings(), 200)
+
+
+@settings(deadline=None)
 @given(st.lists(post))
 def test_the_original_knows_no_duplicates(some: list[Post]) -> None:
     counts = curate(some, DatasetSettings.original()).counts

@@ -27,6 +27,7 @@ from huggingtweets.errors import SourceError, UnknownSource, UnreadableFile
 from huggingtweets.posts import Account, Post
 from huggingtweets.sources import Page, Source, decoding, jsons, opening, recognise, tables, tally
 from huggingtweets.sources.files import FileSource
+from huggingtweets.sources.mastodon_posts import BOOSTS, PRIVATE
 from huggingtweets.sources.values import parse_id, parse_time
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -566,20 +567,243 @@ def test_other_entries_in_an_array_are_counted(read: Reader) -> None:
     assert result.losses == {tally.NOT_POSTS: 2}
 
 
-@pytest.mark.parametrize(
-    ("network", "value"),
-    [
-        ("Bluesky", {"feed": [{"post": {"uri": "at://x", "record": {"text": "hi"}}}]}),
-        ("Bluesky", {"records": [{"uri": "at://x", "cid": "b", "value": {"text": "hi"}}]}),
-        ("Bluesky", {"$type": "app.bsky.feed.post", "text": "hi"}),
-        ("Mastodon", [{"content": "<p>hi</p>", "visibility": "public"}]),
-        ("Mastodon", {"@context": "x", "orderedItems": [{"object": {"content": "hi"}}]}),
-    ],
-)
-def test_exports_of_other_networks_are_refused_by_name(read: Reader, network: str, value: object) -> None:
-    for content in (json.dumps(value), json.dumps(value, indent=1)):
-        with pytest.raises(UnreadableFile, match=network):
-            read(content)
+def test_what_a_server_said_went_wrong_is_no_post(read: Reader) -> None:
+    result = read(jsonl(v1("hi"), {"error": "RateLimitExceeded", "message": "Rate Limit Exceeded"}, {"error": "Gone"}))
+    assert result.texts == ["hi"]
+    assert result.losses == {tally.NOTICES: 2}
+
+
+def test_likes_replies_and_threads_are_read_from_every_export(read: Reader) -> None:
+    flat = {"in_reply_to_status_id_str": "7", "in_reply_to_user_id_str": "42", "favorite_count": 3}
+    page = {
+        "data": [
+            v2(
+                "and",
+                in_reply_to_user_id="42",
+                public_metrics={"like_count": 3},
+                referenced_tweets=[{"type": "replied_to", "id": "7"}],
+            )
+        ],
+        "includes": {"users": [{"id": "42", "username": "ab"}]},
+    }
+    table = "id,text,user_id,in_reply_to_status_id,in_reply_to_user_id,likes\n1,and,42,7,42,3.0\n"
+    for content in (jsonl(v1("and", **flat)), json.dumps(page), table):
+        (post,) = read(content).posts
+        assert (post.kind, post.reply_to, post.self_reply, post.likes) == ("reply", "7", True, 3), content
+    (other,) = read(table.replace("7,42,3.0", "7,43,many")).posts
+    assert (other.kind, other.self_reply, other.likes) == ("reply", False, None)
+
+
+# --- saved answers of other networks -----------------------------------------------------------------------------
+
+DID, OTHER_DID = "did:plc:alicealicealicealicealic", "did:plc:bobbobbobbobbobbobbobbob"
+ALICE = {
+    "did": DID,
+    "handle": "alice.example",
+    "displayName": "Alice",
+    "labels": [{"src": DID, "val": "!no-unauthenticated"}],
+}
+BOB = {"did": OTHER_DID, "handle": "bob.example"}
+
+
+def record(text: str, **more: Any) -> dict[str, Any]:
+    return {"$type": "app.bsky.feed.post", "text": text, "createdAt": "2018-04-19T15:48:38Z", "langs": ["en"], **more}
+
+
+def entry(text: str, key: str, author: dict[str, Any] = ALICE, reason: object = None, **more: Any) -> dict[str, Any]:
+    uri = f"at://{author['did']}/app.bsky.feed.post/{key}"
+    post = {"uri": uri, "cid": "bafy", "author": author, "record": record(text, **more), "likeCount": 3}
+    return {"post": post} | ({"reason": reason} if reason else {})
+
+
+def feed() -> list[dict[str, Any]]:
+    """An original, a reply to oneself, a quote, and a repost of Bob's words."""
+    parent = f"at://{DID}/app.bsky.feed.post/3a"
+    quoted = {"$type": "app.bsky.embed.record", "record": {"uri": f"at://{OTHER_DID}/app.bsky.feed.post/3z"}}
+    repost = {"$type": "app.bsky.feed.defs#reasonRepost", "by": ALICE, "indexedAt": "2018-04-20T00:00:00Z"}
+    return [
+        entry("Bread &amp; butter", "3a"),
+        entry("and more", "3b", reply={"parent": {"uri": parent}, "root": {"uri": parent}}),
+        entry("this", "3c", embed=quoted),
+        entry("Bob's words", "3d", BOB, repost),
+    ]
+
+
+def status(number: int, content: str, *, account: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    baker = {
+        "id": "109",
+        "username": "bakery",
+        "acct": "bakery",
+        "url": "https://social.example/@bakery",
+        "uri": "https://social.example/users/bakery",
+        "display_name": "A Bakery :bread:",
+        "note": "<p>Bread &amp; more</p>",
+        "noindex": True,
+    }
+    return {
+        "id": str(number),
+        "created_at": "2018-04-19T15:48:38.000Z",
+        "content": content,
+        "visibility": "public",
+        "account": account or baker,
+        "language": "en",
+        "favourites_count": 3,
+        "reblog": None,
+        **more,
+    }
+
+
+def statuses() -> list[dict[str, Any]]:
+    """An original, a reply to oneself behind a warning, a boost, and two that nobody may use."""
+    return [
+        status(3, "<p>Bread &amp; butter</p>"),
+        status(2, "<p>and more</p>", in_reply_to_id="3", in_reply_to_account_id="109", spoiler_text="food"),
+        status(4, "<p>Bob's words</p>", reblog={"id": "9", "content": "<p>Bob's words</p>"}),
+        status(5, "<p>for followers</p>", visibility="private"),
+        status(6, "<p>for one</p>", visibility="direct"),
+    ]
+
+
+def in_all_forms(items: list[Any], *pages: object) -> list[str]:
+    """As an array, a line each, and inside whatever pages the network has."""
+    forms = [json.dumps(items), json.dumps(items, indent=1), jsonl(*items)]
+    return forms + [form for page in pages for form in (json.dumps(page, indent=1), jsonl(page, page_of_nothing(page)))]
+
+
+def page_of_nothing(page: Any) -> dict[str, Any]:
+    return {name: [] for name, value in page.items() if isinstance(value, list)}
+
+
+def test_a_saved_feed_of_bluesky_is_read_as_the_live_one(read: Reader) -> None:
+    for content in in_all_forms(feed(), {"feed": feed(), "cursor": "x"}):
+        result = read(content)
+        assert result.kinds == ["original", "reply", "quote", "repost"], content
+        assert result.losses == {}
+        first, second = result.posts[:2]
+        assert first == Post(
+            "Bread &amp; butter",
+            "alice.example",
+            id=f"at://{DID}/app.bsky.feed.post/3a",
+            created_at=MOMENT,
+            lang="en",
+            html_escaped=False,
+            likes=3,
+        )
+        assert (second.reply_to, second.self_reply) == (first.id, True)
+
+
+def test_whoever_asks_on_bluesky_not_to_be_shown_asks_in_a_file_too(read: Reader) -> None:
+    account = read(json.dumps({"feed": feed()})).account
+    assert (account.handle, account.platform, account.display_name, account.id) == (
+        "alice.example",
+        "bluesky",
+        "Alice",
+        DID,
+    )
+    assert list(account.signals) == ["no_unauthenticated"]
+
+
+def test_a_profile_among_the_posts_says_who_they_are(read: Reader) -> None:
+    profile = {**ALICE, "description": "Baker. #NoAI", "postsCount": 4}
+    for lines in ([profile, *feed()], [*feed(), profile]):
+        result = read(jsonl(*lines))
+        assert result.account.bio == "Baker. #NoAI"
+        assert len(result.posts) == 4
+        assert result.losses == {}
+
+
+def test_views_records_and_bare_records_of_bluesky_are_read(read: Reader) -> None:
+    views = [item["post"] for item in feed()[:3]]
+    rows = [{"uri": view["uri"], "cid": "b", "value": view["record"]} for view in views]
+    for content in in_all_forms(views, {"posts": views}) + in_all_forms(rows, {"records": rows, "cursor": "x"}):
+        result = read(content, "saved.json")
+        assert result.kinds == ["original", "reply", "quote"]
+        assert result.posts[1].self_reply
+        assert result.account.id == DID
+    assert read(json.dumps({"records": rows}), "saved.json").account.handle == "saved"
+    assert read(jsonl(record("one"), record("two"))).texts == ["one", "two"]
+    likes = {"uri": f"at://{DID}/app.bsky.feed.like/3a", "value": {"$type": "app.bsky.feed.like", "subject": {}}}
+    assert read(jsonl(rows[0], likes)).losses == {tally.NOT_POSTS: 1}
+
+
+def test_a_time_that_is_still_to_come_is_not_believed(read: Reader) -> None:
+    result = read(jsonl({"uri": f"at://{DID}/app.bsky.feed.post/3a", "value": record("hi", createdAt="2099-01-01")}))
+    assert result.posts[0].created_at is None
+    assert result.losses == {tally.UNREAD_TIMES: 1}
+
+
+def test_saved_statuses_of_mastodon_are_read_as_live_ones(read: Reader) -> None:
+    for content in in_all_forms(statuses(), {"statuses": statuses(), "accounts": []}):
+        result = read(content)
+        assert result.kinds == ["original", "reply"], content
+        assert result.losses == {PRIVATE: 2, BOOSTS: 1}
+        first, second = result.posts[:2]
+        assert first == Post(
+            "Bread & butter",
+            "bakery@social.example",
+            id="3",
+            created_at=MOMENT,
+            lang="en",
+            html_escaped=False,
+            likes=3,
+        )
+        assert (second.reply_to, second.self_reply, second.warning) == ("3", True, "food")
+
+
+def test_what_an_account_on_mastodon_asks_for_is_heard_in_a_file_too(read: Reader) -> None:
+    account = read(jsonl(*statuses())).account
+    assert (account.handle, account.platform) == ("bakery@social.example", "mastodon")
+    assert account.id == "https://social.example/users/bakery"
+    assert (account.display_name, account.bio) == ("A Bakery", "Bread & more")
+    assert "noindex" in account.signals
+
+
+def test_the_outbox_of_an_archive_is_read_from_a_file_of_its_own(read: Reader) -> None:
+    public, actor = "https://www.w3.org/ns/activitystreams#Public", "https://social.example/users/bakery"
+
+    def create(number: int, to: str, reply_to: str | None = None) -> dict[str, Any]:
+        note = {"type": "Note", "id": f"{actor}/statuses/{number}", "content": f"<p>number {number}</p>", "to": [to]}
+        return {"type": "Create", "actor": actor, "object": {**note, "inReplyTo": reply_to}}
+
+    items = [
+        create(1, public),
+        create(2, public, f"{actor}/statuses/1"),
+        create(3, f"{actor}/followers"),
+        {"type": "Announce", "actor": actor, "object": "https://other.example/9"},
+    ]
+    result = read(gzip.compress(jsonl(*items).encode()), "posts.jsonl.gz")
+    assert [(post.text, post.kind, post.self_reply) for post in result.posts] == [
+        ("number 1", "original", False),
+        ("number 2", "reply", True),
+    ]
+    assert result.account.handle == "bakery@social.example"
+    assert result.losses == {PRIVATE: 1, BOOSTS: 1}
+
+
+def test_authors_of_saved_answers_are_told_apart_by_what_stays(read: Reader) -> None:
+    renamed = {**ALICE, "handle": "alice.new.example"}
+    mixed = jsonl(entry("one", "3a"), entry("two", "3b", renamed), entry("three", "3c", BOB))
+    with pytest.raises(UnreadableFile, match=r"alice\.new\.example \(2\), bob\.example \(1\)"):
+        read(mixed)
+    assert read(mixed, author="alice.new.example").texts == ["one", "two"]
+    assert read(mixed, author=OTHER_DID).texts == ["three"]
+    bob = {"id": "7", "username": "bob", "acct": "bob@other.example", "url": "https://other.example/@bob"}
+    both = jsonl(status(1, "<p>mine</p>"), status(2, "<p>his</p>", account=bob))
+    assert read(both, author="bakery").texts == ["mine"]
+    assert read(both, author="@bob@other.example").account.handle == "bob@other.example"
+
+
+def test_what_is_not_public_is_no_post_in_any_table(read: Reader) -> None:
+    header = "id,content,visibility,account,reblog\n"
+    rows = '1,"<p>Bread &amp; butter</p>",public,b,\n2,<p>secret</p>,private,b,\n3,<p>theirs</p>,public,b,77\n'
+    result = read(header + rows)
+    assert [(post.text, post.kind, post.html_escaped) for post in result.posts] == [
+        ("Bread & butter", "original", False),
+        ("theirs", "repost", False),
+    ]
+    assert result.losses == {PRIVATE: 1}
+    packed = parquet_bytes(pa.table({"text": ["one", "two"], "visibility": ["direct", "public"]}))
+    assert read(packed).texts == ["two"]
 
 
 def test_lone_surrogates_are_replaced_and_emoji_are_not_touched(read: Reader) -> None:
@@ -861,18 +1085,21 @@ def tar_of(name: str) -> bytes:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (zip_of("data/tweets.js"), "X archive"),
-        (zip_of("outbox.json"), "Mastodon archive"),
-        (zip_of("xl/workbook.xml"), "Excel"),
-        (zip_of("a.txt"), "zip archive"),
+        (zip_of("xl/workbook.xml"), r"an Excel workbook(.|\n)*Save As, CSV UTF-8"),
+        (zip_of("mimetype", "content.xml"), "an OpenDocument file"),
+        (
+            zip_of("a.txt", "b/c.csv", "d.png"),
+            r"no network we know(.|\n)*outbox\.json(.|\n)*one of these: a\.txt, b/c\.csv",
+        ),
         (b"PK\x03\x04 cut", "damaged zip"),
-        (tar_of("outbox.json"), "tar archive"),
-        (b"window.YTD.tweets.part0 = [ {} ]", "X archive"),
-        (b"\x3a\xa2eroots\x81\xd8*X%gversion\x01", "CAR"),
+        (tar_of("a.txt"), r"a tar archive(.|\n)*unpack it"),
         (b"%PDF-1.7 ...", "PDF"),
         (b"\x89PNG\r\n\x1a\n\0\0", "PNG"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "JPEG"),
         (b"SQLite format 3\0\x10", "SQLite"),
+        (b"\xef\xbb\xbf\n<!DOCTYPE html><html>", "a web page(.|\n)*archive"),
+        (b'<?xml version="1.0"?><rss/>', "XML"),
+        (b"{\\rtf1 hello}", "rich text"),
         (gzip.compress(gzip.compress(b"hi")), "gzip file inside"),
         (bytes(range(256)) * 20, "binary"),
         (bytes(5000), "binary"),
@@ -883,12 +1110,30 @@ def test_what_is_no_file_of_posts_is_refused_by_name(read: Reader, content: byte
         read(content)
 
 
-def test_folders_are_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableFile, match="is a folder"):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (zip_of("data/tweets.js"), "an X archive"),
+        (zip_of("outbox.json"), "a Mastodon archive"),
+        (b"window.YTD.tweets.part0 = [ {} ]", "a part of an X archive"),
+        (b"\x3a\xa2eroots\x81\xd8*X%gversion\x01", "a Bluesky repository"),
+    ],
+)
+def test_an_archive_passed_as_a_plain_file_says_how_to_pass_it(tmp_path: Path, content: bytes, said: str) -> None:
+    path = tmp_path / "posts.txt"
+    path.write_bytes(content)
+    with pytest.raises(UnreadableFile, match=f"{said}(.|\n)*without file:"):
+        list(recognise(f"file:{path}", ImportSettings()).pages())
+
+
+def test_a_folder_without_an_archive_says_what_is_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile, match=r"without an archive(.|\n)*tweets\.js(.|\n)*outbox\.json"):
         recognise(str(tmp_path), ImportSettings())
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "tweets.js").write_text("")
-    with pytest.raises(UnreadableFile, match="X archive"):
+    (tmp_path / "posts.csv").write_text("text\nhi\n")
+    with pytest.raises(UnreadableFile, match=r"pass .*posts\.csv"):
+        recognise(str(tmp_path), ImportSettings())
+    (tmp_path / "bot.json").write_text("{}")
+    with pytest.raises(UnreadableFile, match=f"is a bot(.|\n)*huggingtweets update {tmp_path.name}"):
         recognise(str(tmp_path), ImportSettings())
 
 
@@ -910,27 +1155,6 @@ def test_a_file_that_goes_away_is_an_error(tmp_path: Path) -> None:
 
 
 # --- what was typed ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("spec", "said"),
-    [
-        ("@nasa", "an X account"),
-        ("x:nasa", "an X account"),
-        ("nasa.bsky.social", "a Bluesky account"),
-        ("@nasa.bsky.social", "a Bluesky account"),
-        ("did:plc:abc123", "a Bluesky account"),
-        ("bluesky:nasa.gov", "a Bluesky account"),
-        ("@nasa@mastodon.social", "a Mastodon account"),
-        ("mastodon:nasa@mastodon.social", "a Mastodon account"),
-        ("hub:me/posts", "Hugging Face Hub"),
-        ("https://x.com/nasa", "a web address"),
-        ("-", "standard input"),
-    ],
-)
-def test_sources_to_come_are_recognised_and_say_so(spec: str, said: str) -> None:
-    with pytest.raises(UnknownSource, match=f"{said}.*reads files only"):
-        recognise(spec, ImportSettings())
 
 
 def test_an_existing_file_goes_before_an_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1030,6 +1254,8 @@ def _valid_files() -> list[bytes]:
         json.dumps(json.loads(page), indent=1).encode(),
         gzip.compress(rows),
         parquet_bytes(table),
+        json.dumps({"feed": feed()}).encode(),
+        json.dumps(statuses()).encode(),
         b'created_at,text,user\n1/2/17 3:04,"a \xe4\xf3\xbb\rb",x\n',
     ]
 
@@ -1054,9 +1280,11 @@ JSON_VALUES = st.recursive(
     max_leaves=10,
 )
 POST_FIELDS = ("text", "full_text", "id", "id_str", "created_at", "user", "author", "author_id", "type", "lang")
-PAGE_FIELDS = ("data", "includes", "errors", "meta", "tweet", "users", "feed", "delete")
+PAGE_FIELDS = ("data", "includes", "errors", "meta", "tweet", "users", "feed", "delete", "records", "statuses")
+NETWORK_FIELDS = ("uri", "record", "value", "post", "reason", "did", "handle", "$type", "facets", "reply", "labels")
+STATUS_FIELDS = ("account", "content", "visibility", "reblog", "acct", "actor", "object", "to", "attributedTo")
 LINK_FIELDS = ("referenced_tweets", "note_tweet", "extended_tweet", "is_retweet", "retweeted_status")
-FIELDS = st.sampled_from([*POST_FIELDS, *PAGE_FIELDS, *LINK_FIELDS])
+FIELDS = st.sampled_from([*POST_FIELDS, *PAGE_FIELDS, *NETWORK_FIELDS, *STATUS_FIELDS, *LINK_FIELDS])
 
 
 @settings(LIGHT, max_examples=200)

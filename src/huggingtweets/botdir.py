@@ -182,7 +182,7 @@ class BotDir:
 
     def _remove_if_empty(self) -> None:
         """A bot that never got a record leaves no folder behind."""
-        if {file.name for file in self.path.iterdir()} <= {".lock"}:
+        if self.path.exists() and {file.name for file in self.path.iterdir()} <= {".lock"}:
             with contextlib.suppress(OSError):
                 (self.path / ".lock").unlink(missing_ok=True)
                 self.path.rmdir()

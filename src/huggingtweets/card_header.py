@@ -39,6 +39,7 @@ class CardFacts:
     cleaning: DatasetSettings
     versions: Mapping[str, str]  # of packages, ours among them
     repo_id: str | None = None  # None until published
+    repo_url: str | None = None  # where that is; None: on the Hub itself
     run_url: str | None = None  # the tracked training run, where it is public
 
 
@@ -54,7 +55,7 @@ def render_header(facts: CardFacts) -> str:
         pipeline_tag="text-generation",
         tags=["huggingtweets", "social-media"],
         base_model=_hub_id(facts.training.base_id),
-        thumbnail=_thumbnail(facts.repo_id),
+        thumbnail=_thumbnail(facts),
         widget=[{"text": DEFAULT_PROMPT}],
         model_name=(plain(facts.name, NAME_LETTERS) or "bot") if results else None,
         eval_results=results or None,
@@ -94,9 +95,12 @@ def _hub_id(base_id: str) -> str | None:
     return base_id if "/" in base_id else None
 
 
-def _thumbnail(repo_id: str | None) -> str:
+def _thumbnail(facts: CardFacts) -> str:
     """Social previews need a whole address, which there is only once the bot has a repository."""
-    return f"https://huggingface.co/{quote(repo_id, errors='replace')}/resolve/main/{PICTURE}" if repo_id else PICTURE
+    if facts.repo_id is None:
+        return PICTURE
+    home = facts.repo_url or f"https://huggingface.co/{facts.repo_id}"
+    return f"{quote(home, safe=':/', errors='replace')}/resolve/main/{PICTURE}"
 
 
 def _eval_results(scores: EvalReport) -> list[EvalResult]:

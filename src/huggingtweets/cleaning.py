@@ -16,19 +16,19 @@ the other posts (see `dataset`).
 from __future__ import annotations
 
 import html
+import itertools
 import re
+from collections.abc import Iterator
 
 from huggingtweets.config import MIN_WORDS, DatasetSettings
 from huggingtweets.posts import Post
 
 # In this order, once for each scheme: a link takes the space before it, else the space after it, else a newline before.
-_LINKS = [
-    re.compile(pattern)
+_LINKS = {
+    scheme: [re.compile(pattern) for pattern in (rf" {scheme}\S+", rf"{scheme}\S+ ", rf"\n?{scheme}\S+")]
     for scheme in ("http:", "https:")
-    for pattern in (rf" {scheme}\S+", rf"{scheme}\S+ ", rf"\n?{scheme}\S+")
-]
+}
 _HANDMADE_RETWEET = re.compile(r"""\s*(?:RT @\w{1,15}|["“]@\w{1,15}:?\s)""")
-_NOT_A_PLAIN_WORD = ("http", "@", "#")
 
 
 def clean(post: Post, settings: DatasetSettings) -> str:
@@ -53,8 +53,10 @@ def remove_links(text: str) -> str:
     >>> remove_links("Look: https://t.co/a and (http://t.co/b) there")
     'Look: and (there'
     """
-    for link in _LINKS:
-        text = link.sub("", text)
+    for scheme, links in _LINKS.items():
+        if scheme in text:
+            for link in links:
+                text = link.sub("", text)
     return text
 
 
@@ -74,8 +76,8 @@ def is_retweet(post: Post, settings: DatasetSettings) -> bool:
 
 
 def is_short(text: str) -> bool:
-    """Whether a clean text teaches nothing."""
-    return plain_words(text) < MIN_WORDS
+    """Whether a clean text teaches nothing; looks no further than it must."""
+    return next(itertools.islice(_plain_words(text), MIN_WORDS - 1, None), None) is None
 
 
 def plain_words(text: str) -> int:
@@ -84,4 +86,8 @@ def plain_words(text: str) -> int:
     >>> plain_words("Thanks @bob for the #MondayMood")
     3
     """
-    return sum(not any(mark in word for mark in _NOT_A_PLAIN_WORD) for word in text.lower().split())
+    return sum(1 for _ in _plain_words(text))
+
+
+def _plain_words(text: str) -> Iterator[str]:
+    return (word for word in text.lower().split() if "@" not in word and "#" not in word and "http" not in word)

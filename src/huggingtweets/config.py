@@ -85,7 +85,7 @@ class DatasetSettings:
     since: str | None = None  # ISO date, in UTC: the first day
     until: str | None = None  # ISO date, in UTC: the day after the last
     min_likes: int | None = None
-    languages: tuple[str, ...] | None = None  # ISO 639-1
+    languages: tuple[str, ...] | None = None  # ISO 639-1, or 639-3 where there is no other
     content_warnings: Literal["skip", "prepend", "omit"] = "skip"  # posts behind one; original: no such posts, omit
     scrub: bool = True  # e-mail addresses and phone numbers; False: as the original
     mentions: Literal["keep", "neutral"] = "keep"  # neutral: nobody is called by name; original: keep
@@ -98,11 +98,15 @@ class DatasetSettings:
         check_seed(self.seed)
         _check(self.holdout_max_posts >= 1, "--holdout-max must be at least 1 post.")
         self._check_choices()
-        _check(self.min_likes is None or self.min_likes >= 1, f"--min-likes must be at least 1, not {self.min_likes}.")
+        _check(self.min_likes is None or self.min_likes >= 0, f"--min-likes must be at least 0, not {self.min_likes}.")
+        object.__setattr__(self, "min_likes", self.min_likes or None)
         for name in ("since", "until"):
             object.__setattr__(self, name, _day(f"--{name}", getattr(self, name)))
-        if self.since is not None and self.until is not None:
-            _check(self.since < self.until, f"--since {self.since} must be before --until {self.until}.")
+        if self.since is not None and self.until is not None and self.since >= self.until:
+            raise SettingsError(
+                f"--since {self.since} must be before --until {self.until}.",
+                next="take one of them back: --since none, or --until none",
+            )
         if self.languages is not None:
             object.__setattr__(self, "languages", _languages(self.languages))
 
@@ -127,6 +131,15 @@ class DatasetSettings:
         return dataclasses.replace(faithful, **changes)
 
 
+_ISO_639_1 = (
+    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee el en"
+    " eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik in io is it iu iw"
+    " ja ji jv jw ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mo mr ms mt"
+    " my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si sk sl sm"
+    " sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
+)
+
+
 def _day(option: str, value: str | None) -> str | None:
     try:
         return None if value is None else date.fromisoformat(value).isoformat()
@@ -140,7 +153,9 @@ def _languages(codes: Iterable[str]) -> tuple[str, ...]:
         codes = codes.split(",")
     named = tuple(dict.fromkeys(str(code).strip().lower() for code in codes))
     ok = bool(named) and all(len(code) in (2, 3) and code.isascii() and code.isalpha() for code in named)
-    _check(ok, f"--languages must be codes such as en or pt, separated by commas, not {', '.join(named) or 'none'}.")
+    _check(ok, f"--languages must be codes such as en or pt, separated by commas, not {', '.join(named) or 'nothing'}.")
+    unknown = [code for code in named if len(code) == 2 and code not in _ISO_639_1.split()]
+    _check(not unknown, f"No language has the code {', '.join(unknown)}: --languages takes ja, not jp, and uk, not ua.")
     return named
 
 

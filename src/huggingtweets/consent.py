@@ -7,25 +7,28 @@ Out: what should be known, or ConsentMissing (say it, and the same command goes 
   it or in the profile's own words; a server that says no for all its accounts; whoever was forgotten here.
 - *Asked*: everything fetched from a network, and files whose account would rather not be found. `mine` or a
   `permission` with its reason answers. X's terms and price have an answer of their own.
-- *Noted*: the rest. An export is handed to an account's owner alone, so it needs no word.
+- *Noted*: the rest. An export is handed to an account's owner alone, so it needs no word; a Bluesky repository, which
+  anyone may fetch, counts as a file.
 - Asked before the first request, judged before the first post is fetched. What was said and seen is kept with the
   account, and told in the card.
 
-Not covered: reading the signals (each source's), private posts (no source hands them over).
+Not covered: reading the signals (each source's, and `wishes`), private posts (no source hands them over).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from huggingtweets.errors import ConsentMissing, ConsentRefused, SettingsError
 from huggingtweets.forgotten import is_forgotten
 from huggingtweets.posts import Account, Consent
+from huggingtweets.sources import account_named
 from huggingtweets.sources.base import Origin, Source
+from huggingtweets.wishes import wishes_in
 
 Verdict = Literal["refuse", "ask", "note"]
 
@@ -45,19 +48,9 @@ SIGNALS: dict[str, tuple[Verdict, str]] = {
     "locked": ("ask", "approves its followers one by one"),
     "limited": ("ask", "is limited by its server"),
     "moved": ("note", "has moved"),
+    "perhaps_no_ai": ("ask", "has something to say about AI"),
     "bot": ("note", "is a bot itself"),
     "unknown_protection": ("note", "may be protected: if it is, keep the bot to yourself"),
-}
-
-# What people write into their profiles. The first group is an explicit no.
-_WRITTEN = {
-    "no_ai": re.compile(
-        r"#no[-_]?ai\b|\bno[\s-]?ai\b|\bno (?:llms?|machine learning)\b|\bno (?:training|scraping) (?:on|of) my\b"
-        r"|\bdo(?: not|n['’]t) (?:train|feed) (?:\w+ )?(?:on|with|to|ai)\b|\bkeine? ki\b|#keineki\b|\bpas d['’]ia\b",
-        re.IGNORECASE,
-    ),
-    "no_bots": re.compile(r"#no[-_]?bots?\b", re.IGNORECASE),
-    "noindex": re.compile(r"#no[-_]?(?:index|archive)\b", re.IGNORECASE),
 }
 
 
@@ -90,7 +83,7 @@ class Word:
 
 def ask_first(source: Source, word: Word, bots_dir: Path) -> None:
     """What can be settled before the first request; raises ConsentMissing with everything that is missing."""
-    _refuse_forgotten(bots_dir, source.handle, [source.handle])
+    _refuse_forgotten(bots_dir, source.handle, [source.handle, account_named(source.spec)])
     origin = source.origin
     missing = list(_missing(origin, word))
     if not missing:
@@ -114,9 +107,14 @@ def _missing(origin: Origin, word: Word) -> Iterator[str]:
         yield "--yes"
 
 
+def refuse_forgotten(account: Account, bots_dir: Path) -> None:
+    """For posts that are on this disk already; raises ConsentRefused."""
+    _refuse_forgotten(bots_dir, account.handle, names_of(account))
+
+
 def judge(account: Account, origin: Origin, word: Word, bots_dir: Path) -> list[str]:
     """Notes to tell; raises ConsentRefused or ConsentMissing."""
-    _refuse_forgotten(bots_dir, account.handle, [account.handle, account.id or ""])
+    refuse_forgotten(account, bots_dir)
     seen = signals_of(account)
     by_verdict: dict[Verdict, list[str]] = {"refuse": [], "ask": [], "note": []}
     for name, where in seen.items():
@@ -147,11 +145,40 @@ def signals_of(account: Account) -> dict[str, str]:
     seen = dict(account.signals)
     if account.protected:
         seen.setdefault("protected", "")
-    for text in (account.display_name, account.bio, *account.fields):
-        for name, pattern in _WRITTEN.items():
-            if found := pattern.search(text or ""):
-                seen.setdefault(name, f"its profile says “{found[0]}”")
+    for name, words in wishes_in([account.display_name, account.bio, *account.fields]).items():
+        seen.setdefault(name, f"its profile says “{words}”")
     return seen
+
+
+def names_of(account: Account) -> set[str]:
+    """Everything the account can be told by, in lower case: its handle, the name on its page, and what stays.
+
+    >>> sorted(names_of(Account("Bob", "x", id="42", url="https://x.com/bob_bakes")))
+    ['bob', 'bob_bakes', 'x#42']
+    """
+    names = {account.handle, account_named(account.url or ""), identity_of(account) or ""}
+    return {name.casefold() for name in names} - {""}
+
+
+def identity_of(account: Account) -> str | None:
+    """What stays when the handle changes, told apart from other networks' and servers' numbers.
+
+    >>> identity_of(Account("alice.example", "bluesky", id="did:plc:abc"))
+    'did:plc:abc'
+    >>> identity_of(Account("bob@b.example", "mastodon", id="7"))
+    'mastodon#b.example#7'
+    """
+    if not account.id or ":" in account.id:  # a DID, or an address of ActivityPub
+        return account.id or None
+    server = _server_of(account) if account.platform == "mastodon" else ""
+    return f"{account.platform}#{server and server + '#'}{account.id}"
+
+
+def _server_of(account: Account) -> str:
+    try:
+        return urlsplit(account.url or "").netloc or account.handle.rpartition("@")[2]
+    except ValueError:
+        return account.handle.rpartition("@")[2]
 
 
 def _refuse_forgotten(bots_dir: Path, handle: str, names: Iterable[str]) -> None:

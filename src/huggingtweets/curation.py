@@ -4,10 +4,13 @@ In: posts that are the account's own words. Out: their clean texts, or a reason;
 
 - What a post does not say can't be held against it: unknown likes and an unknown language stay. Only a span of time
   leaves out what has no time, because otherwise the whole of an undated file would pass for any year.
-- Answers to oneself are the account's own threads and no replies.
+- Answers to oneself are the account's own threads and no replies, unless the thread began as an answer to another.
 - A thread is a post and the earliest answer that the account gave to it, and so on; a second answer to the same post
   begins a text of its own. What joins loses the mentions it begins with.
 - Filters come before joining: a thread whose middle is left out is two.
+
+Not covered: posts that the source itself never handed on (private ones, lists); and only `join_threads` needs all posts
+at once in memory.
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from itertools import pairwise
 
-from huggingtweets.cleaning import clean
+from huggingtweets.cleaning import clean, remove_links
 from huggingtweets.config import DatasetSettings
 from huggingtweets.languages import code_of, language_of
 from huggingtweets.posts import Post
@@ -32,6 +36,9 @@ WARNED, REPLIES, DATES, UNDATED, LIKES, LANGUAGES = LEFT_OUT = (
     "too few likes",
     "other languages",
 )
+Place = tuple[str, str | None]  # a post's account and id
+
+LONGEST_THREAD = 3_000  # bytes; about the 1,024 tokens of GPT-2's context, beyond which training cuts a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class Part:
     reply_to: str | None = None
     created_at: datetime | None = None
     lang: str | None = None
+    warning: str | None = None  # to stand in front of the text
     joined: tuple[str | None, ...] = ()  # the ids of the posts that were joined to it
 
     @property
@@ -59,16 +67,53 @@ def part_of(post: Post, settings: DatasetSettings) -> Part:
     text = clean(post, settings)
     if settings.replies == "strip" and post.kind == "reply":
         text = without_leading_mentions(text)
-    if settings.content_warnings == "prepend" and post.warning:
-        text = f"[{' '.join(post.warning.split())}] {text}".strip()
-    return Part(post.account, text, post.id, post.reply_to, _time_of(post), post.lang)
+    warning = _warning_of(post) if settings.content_warnings == "prepend" else None
+    return Part(post.account, text, post.id, post.reply_to, _time_of(post), post.lang, warning)
 
 
-def why_left_out(post: Post, text: str, settings: DatasetSettings) -> str | None:
+def _warning_of(post: Post) -> str | None:
+    return " ".join(remove_links(post.warning).split()) or None if post.warning else None
+
+
+def conversations(posts: Iterable[Post]) -> Iterator[tuple[Post, bool]]:
+    """Each post, and whether it is part of a talk with others; answers to oneself come last, when all is known.
+
+    >>> answer = Post("@bob No", "a", "1", kind="reply")
+    >>> more = Post("Never", "a", "2", kind="reply", reply_to="1", self_reply=True)
+    >>> [is_talk for _, is_talk in conversations([answer, more])]
+    [True, True]
+    """
+    talks: dict[Place, bool] = {}
+    own: list[Post] = []
+    for post in posts:
+        if post.kind == "reply" and post.self_reply:
+            own.append(post)
+            continue
+        is_reply = post.kind == "reply"
+        if is_reply and post.id is not None:
+            talks[post.account, post.id] = True
+        yield post, is_reply
+    parents: dict[Place, Place] = {(post.account, post.id): (post.account, post.reply_to) for post in own if post.id}
+    for post in own:
+        yield post, _goes_on_a_talk((post.account, post.reply_to), parents, talks)
+
+
+def _goes_on_a_talk(place: Place, parents: dict[Place, Place], talks: dict[Place, bool]) -> bool:
+    path = []
+    while place not in talks and place in parents:
+        talks[place] = False  # for now, so that a ring ends
+        path.append(place)
+        place = parents[place]
+    verdict = talks.get(place, False)
+    talks.update(dict.fromkeys(path, verdict))
+    return verdict
+
+
+def why_left_out(post: Post, text: str, settings: DatasetSettings, *, is_talk: bool = False) -> str | None:
     """The first of the reasons that a user's settings give, or None; `text` is the clean text."""
     if settings.content_warnings == "skip" and post.warning and post.warning.strip():
         return WARNED
-    if settings.replies == "drop" and post.kind == "reply" and not post.self_reply:
+    if settings.replies == "drop" and is_talk:
         return REPLIES
     if (reason := _outside(_time_of(post), settings.since, settings.until)) is not None:
         return reason
@@ -105,10 +150,18 @@ def _time_of(post: Post) -> datetime | None:
 
 
 def finished(part: Part, settings: DatasetSettings) -> tuple[str, bool]:
-    """The text to learn from, and whether personal data was taken out of it."""
-    text = scrub(part.text, part.lang) if settings.scrub else part.text
-    scrubbed = text != part.text
-    return neutral_mentions(text) if settings.mentions == "neutral" else text, scrubbed
+    """The text to learn from, and whether personal data was taken out of it.
+
+    >>> finished(Part("a", "Ask @bob or me@example.org", warning="food"), DatasetSettings(mentions="neutral"))
+    ('[food] Ask @[name] or [email]', True)
+    """
+    whole = _warned(part)
+    text = scrub(whole, part.lang) if settings.scrub else whole
+    return neutral_mentions(text) if settings.mentions == "neutral" else text, text != whole
+
+
+def _warned(part: Part) -> str:
+    return f"[{part.warning}] {part.text}".strip() if part.warning else part.text
 
 
 def join_threads(parts: Iterable[Part], joint: str) -> Iterator[Part]:
@@ -128,7 +181,7 @@ def join_threads(parts: Iterable[Part], joint: str) -> Iterator[Part]:
     left = dict.fromkeys(i for i in range(len(every)) if i not in repeats)
     continuing = set(next_of.values())
     for first in [i for i in left if i not in continuing]:
-        yield _joined([every[i] for i in _walk(first, next_of, left)], joint)
+        yield from _joined([every[i] for i in _walk(first, next_of, left)], joint)
     yield from (every[i] for i in left)  # posts that answer each other in a ring
     yield from (every[i] for i in sorted(repeats))
 
@@ -141,13 +194,15 @@ def _continuations(every: list[Part], places: dict[tuple[str, str], int], repeat
         if parent is None or parent == place or place in repeats:
             continue
         rival = next_of.get(parent)
-        if rival is None or _is_earlier(part, every[rival]):
+        if rival is None or _age(part) < _age(every[rival]):
             next_of[parent] = place
     return next_of
 
 
-def _is_earlier(part: Part, rival: Part) -> bool:
-    return part.created_at is not None and rival.created_at is not None and part.created_at < rival.created_at
+def _age(part: Part) -> tuple[bool, datetime, int, str]:
+    """Sorts by time and then by id, which on every network counts up: no matter in which order the posts came."""
+    written, identity = part.created_at, part.id or ""
+    return written is None, written or datetime.max.replace(tzinfo=UTC), len(identity), identity
 
 
 def _walk(first: int, next_of: dict[int, int], left: dict[int, None]) -> Iterator[int]:
@@ -158,10 +213,28 @@ def _walk(first: int, next_of: dict[int, int], left: dict[int, None]) -> Iterato
         place = next_of.get(place)
 
 
-def _joined(thread: list[Part], joint: str) -> Part:
-    first, *rest = thread
+def _joined(thread: list[Part], joint: str) -> Iterator[Part]:
+    """One text, or several where the thread is longer than what training reads."""
+    gathered, size = [thread[0]], _size_bytes(thread[0])
+    for part in thread[1:]:
+        part = dataclasses.replace(part, text=without_leading_mentions(part.text))
+        size += _size_bytes(part)
+        if size > LONGEST_THREAD:
+            yield _one(gathered, joint)
+            gathered, size = [], _size_bytes(part)
+        gathered.append(part)
+    yield _one(gathered, joint)
+
+
+def _size_bytes(part: Part) -> int:
+    return len(part.text.encode("utf-8", "replace"))
+
+
+def _one(parts: list[Part], joint: str) -> Part:
+    """A warning is not said again while it stays the same."""
+    first, *rest = parts
     if not rest:
         return first
-    texts = [first.text, *(without_leading_mentions(part.text) for part in rest)]
+    texts = [part.text if part.warning == before.warning else _warned(part) for before, part in pairwise(parts)]
     ids = tuple(part.id for part in rest)
-    return dataclasses.replace(first, text=joint.join(filter(None, texts)), joined=ids)
+    return dataclasses.replace(first, text=joint.join(filter(None, [first.text, *texts])), joined=ids)

@@ -25,7 +25,7 @@ from typing import Any
 
 from huggingtweets.cleaning import is_retweet, is_short
 from huggingtweets.config import FEW_CHARACTERS, MIN_CHARACTERS, DatasetSettings
-from huggingtweets.curation import LEFT_OUT, Part, finished, join_threads, part_of, why_left_out
+from huggingtweets.curation import LEFT_OUT, Part, conversations, finished, join_threads, part_of, why_left_out
 from huggingtweets.errors import TooLittleText
 from huggingtweets.languages import likeliest
 from huggingtweets.posts import Post
@@ -103,7 +103,7 @@ def build_dataset(
 
 @dataclass(frozen=True)
 class Curated:
-    """The kept texts of each account in the order they came, and what became of every post."""
+    """The kept texts of each account, and what became of every post."""
 
     kept: dict[str, list[Text]]
     counts: dict[str, Counts]
@@ -120,10 +120,12 @@ def curate(posts: Iterable[Post], settings: DatasetSettings) -> Curated:
     for part in join_threads(parts, "\n" if settings.keep_newlines else " ") if settings.join_threads else parts:
         text, scrubbed = finished(part, settings)
         reason = _why_dropped(part, text, settings, seen)
-        tallies[part.account].update({_JOINED: len(part.joined), reason or _KEPT: 1})
+        tally = tallies[part.account]
+        tally[_JOINED] += len(part.joined)
+        tally[reason or _KEPT] += 1
         if reason is None:
             kept[part.account].append(Text(part.account, text))
-            tallies[part.account][_SCRUBBED] += scrubbed
+            tally[_SCRUBBED] += scrubbed
     return Curated(
         {account: kept[account] for account in tallies},
         {account: _counts(tally) for account, tally in tallies.items()},
@@ -137,13 +139,14 @@ _JOINED, _SCRUBBED, _UNRATED = "joined", "scrubbed", "unrated"
 
 
 def _wanted(posts: Iterable[Post], settings: DatasetSettings, tallies: dict[str, Counter[str]]) -> Iterator[Part]:
-    for post in posts:
+    drops_replies = settings.replies == "drop"
+    for post, is_talk in conversations(posts) if drops_replies else ((post, False) for post in posts):
         tally = tallies[post.account]
         if is_retweet(post, settings):
             tally[_RETWEET] += 1
             continue
         part = part_of(post, settings)
-        reason = why_left_out(post, part.text, settings)
+        reason = why_left_out(post, part.text, settings, is_talk=is_talk)
         if reason is not None:
             tally[reason] += 1
             continue
@@ -175,6 +178,8 @@ def _counts(tally: Counter[str]) -> Counts:
 
 
 def _unrated_words(account: str, posts: int) -> str:
+    if posts == 1:
+        return f"@{account}: 1 post doesn't say how many likes it has; --min-likes does not leave it out."
     return f"@{account}: {posts:,} posts don't say how many likes they have; --min-likes does not leave them out."
 
 
@@ -195,7 +200,7 @@ def check_size(counts: dict[str, Counts], characters: dict[str, int]) -> list[st
                 f"{MIN_CHARACTERS:,} are needed ({counts[account]}).",
                 why="Retweets, short posts and duplicates never train a bot.",
                 next="pass a longer export of the account's posts"
-                + (", or leave fewer of them out" if counts[account].left_out else ""),
+                + (", or leave fewer of them out: --cleaning ours begins anew" if counts[account].left_out else ""),
             )
         if size < FEW_CHARACTERS:
             warnings.append(

@@ -21,7 +21,7 @@ PLAIN = 0.9  # of probability; from here on none of NASA's 2,430 posts is taken 
 LIKELY = 0.5  # from here on five are
 
 _SAME = {
-    **{"in": "id", "iw": "he", "ji": "yi"},  # withdrawn codes, which X still uses
+    **{"in": "id", "iw": "he", "ji": "yi", "jw": "jv", "mo": "ro"},  # withdrawn codes, which X still uses
     **{"nb": "no", "nn": "no", "cmn": "zh", "yue": "zh", "wuu": "zh", "arz": "ar", "ary": "ar", "fil": "tl"},
 }
 _NO_LANGUAGE = re.compile(r"und|zxx|mis|mul|q[a-t][a-z]|art")

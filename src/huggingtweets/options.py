@@ -23,8 +23,8 @@ from huggingtweets.bot import BOTS_DIR, list_bots
 from huggingtweets.config import RECIPES, BotSettings, DatasetSettings, ImportSettings
 from huggingtweets.consent import Word
 
-# What `--cleaning` chooses; the other settings of a dataset are options of their own.
-RULES = ("unescape_all_html", "drop_duplicates", "drop_handmade_retweets", "scrub", "content_warnings")
+SPLIT = ("holdout_fraction", "holdout_max_posts", "seed")  # what `--cleaning` leaves alone
+TAKEN_BACK = "none"  # typed to take a limit back that the bot has
 
 
 class Cleaning(StrEnum):
@@ -165,19 +165,26 @@ class Cleanings:
     """What becomes of the posts before they are trained on."""
 
     cleaning: Annotated[
-        Cleaning | None, _option(panel=_CLEANING, help="original: exactly the original's rules; see docs/cleaning.md.")
+        Cleaning | None,
+        _option(
+            panel=_CLEANING,
+            help="original: exactly the original's rules; ours: the defaults. Takes back what was chosen before.",
+        ),
     ] = None
     keep_newlines: Annotated[
         bool | None, _option("--keep-newlines/--no-newlines", panel=_CLEANING, help="Posts of several lines.")
     ] = None
     replies: Annotated[
-        Replies | None, _option(panel=_CLEANING, help="Keep them, strip the mentions in front, or drop them.")
+        Replies | None, _option(panel=_CLEANING, help="Keep them, strip them of the mentions in front, or drop them.")
     ] = None
     stitch: Annotated[
-        bool | None, _option("--stitch/--no-stitch", panel=_CLEANING, help="A thread of one's own becomes one text.")
+        bool | None,
+        _option(
+            "--stitch/--no-stitch", panel=_CLEANING, help="What the account answers to itself becomes one text with it."
+        ),
     ] = None
     mentions: Annotated[
-        Mentions | None, _option(panel=_CLEANING, help="neutral: the bot never names a real account.")
+        Mentions | None, _option(panel=_CLEANING, help="neutral: every mention becomes @[name], which pings nobody.")
     ] = None
     warnings: Annotated[
         Warnings | None,
@@ -187,27 +194,42 @@ class Cleanings:
         bool | None,
         _option("--scrub/--no-scrub", panel=_CLEANING, help="Take out e-mail addresses and phone numbers; on."),
     ] = None
-    since: Annotated[str | None, _option(panel=_CLEANING, help="Only posts from this day on: 2024-01-31.")] = None
-    until: Annotated[str | None, _option(panel=_CLEANING, help="Only posts before this day.")] = None
-    min_likes: Annotated[int | None, _option(panel=_CLEANING, help="Only posts with so many likes.")] = None
-    languages: Annotated[str | None, _option(panel=_CLEANING, help="Only posts in these, such as en,de.")] = None
+    since: Annotated[
+        str | None,
+        _option(panel=_CLEANING, help="Only posts from this day on (UTC), such as 2024-01-31; none takes it back."),
+    ] = None
+    until: Annotated[
+        str | None, _option(panel=_CLEANING, help="Only posts before this day (UTC); none takes it back.")
+    ] = None
+    min_likes: Annotated[
+        int | None, _option(panel=_CLEANING, help="Only posts with at least so many likes; 0 for all.")
+    ] = None
+    languages: Annotated[
+        str | None, _option(panel=_CLEANING, help="Only posts in these languages, such as en,de; none takes it back.")
+    ] = None
     holdout: Annotated[
         float | None, _option(panel=_CLEANING, help="Share of posts kept back to score on; 0 for none.")
     ] = None
 
     def over(self, settings: BotSettings, seed: int | None) -> BotSettings:
-        """A chosen set of cleaning rules replaces the rules, and leaves the split alone."""
-        chosen = _given(self)
-        rules = chosen.pop("cleaning", None)
-        if "languages" in chosen:
-            chosen["languages"] = tuple(filter(None, re.split(r"[\s,]+", chosen["languages"])))
+        """A set of rules chosen with `--cleaning` replaces all that was chosen before, and leaves the split alone."""
+        chosen = self._chosen() | given(seed=seed)
+        start = settings.dataset
+        if self.cleaning is not None:
+            rules = DatasetSettings.original() if self.cleaning is Cleaning.ORIGINAL else DatasetSettings()
+            start = dataclasses.replace(rules, **{name: getattr(start, name) for name in SPLIT})
+        return dataclasses.replace(settings, dataset=dataclasses.replace(start, **chosen))
+
+    def _chosen(self) -> dict[str, Any]:
+        """The options that were typed, as settings."""
         spelled = {"holdout": "holdout_fraction", "stitch": "join_threads", "warnings": "content_warnings"}
-        chosen = {spelled.get(name, name): value for name, value in chosen.items()}
-        if rules is not None:
-            whole = DatasetSettings.original() if rules is Cleaning.ORIGINAL else DatasetSettings()
-            chosen = {name: getattr(whole, name) for name in RULES} | chosen
-        chosen |= given(seed=seed)
-        return dataclasses.replace(settings, dataset=dataclasses.replace(settings.dataset, **chosen))
+        chosen = {spelled.get(name, name): value for name, value in _given(self).items() if name != "cleaning"}
+        for name in ("since", "until", "languages"):
+            if name in chosen and chosen[name].strip().casefold() == TAKEN_BACK:
+                chosen[name] = None
+        if chosen.get("languages") is not None:
+            chosen["languages"] = tuple(filter(None, re.split(r"[\s,]+", chosen["languages"])))
+        return chosen
 
 
 @dataclass(frozen=True)

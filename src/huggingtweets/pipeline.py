@@ -19,7 +19,7 @@ from huggingtweets.consent import Word, ask_first, judge
 from huggingtweets.errors import BotError, SettingsError
 from huggingtweets.posts import Post
 from huggingtweets.reports import Listener, silent
-from huggingtweets.sources import joined, recognise
+from huggingtweets.sources import join_parts, recognise
 from huggingtweets.sources.base import Source
 
 STAGES: dict[str, Callable[[BotDir, BotSettings, Listener], object]] = {
@@ -151,16 +151,13 @@ def sources_of(specs: Sequence[str | PathLike[str]], settings: ImportSettings) -
     """
     if not specs:
         raise SettingsError("Whose posts?", next="huggingtweets create FILE")
-    if len(specs) > 1 and (settings.handle or settings.display_name or settings.avatar):
+    sources = join_parts([recognise(os.fspath(spec), settings) for spec in specs])
+    if len(sources) > 1 and (settings.handle or settings.display_name or settings.avatar):
         raise SettingsError("--handle, --display-name and --avatar say who one account is, and there are several.")
     by_handle: dict[str, Source] = {}
-    for source in (recognise(os.fspath(spec), settings) for spec in specs):
+    for source in sources:
         same = by_handle.setdefault(source.handle.casefold(), source)
-        if same is source:
-            continue
-        if (whole := joined(same, source)) is not None:
-            by_handle[source.handle.casefold()] = whole
-        else:
+        if same is not source:
             raise SettingsError(
                 f"Two sources are of one account, {source.handle}: {same.spec} and {source.spec}.",
                 why="An account that is told only by its file's name is taken to be the one of that name.",

@@ -19,12 +19,13 @@ from pathlib import Path
 
 from huggingtweets import lineage, stages
 from huggingtweets.bot import BOTS_DIR, Bot
-from huggingtweets.botdir import BotDir, bot_name, file_digest, make_folder, storage_errors
+from huggingtweets.botdir import BotDir, bot_name, file_digest, make_folder, read_as, storage_errors
 from huggingtweets.config import BotSettings, TrainingSettings
-from huggingtweets.consent import Word
+from huggingtweets.consent import Word, refuse_forgotten
 from huggingtweets.errors import BotError, SettingsError
 from huggingtweets.lineage import DATASET, MODEL, RAW, Lineage
 from huggingtweets.pipeline import finish, make, sources_of
+from huggingtweets.posts import Account
 from huggingtweets.reports import Listener, Notice, silent
 
 
@@ -96,6 +97,8 @@ def _from_beside(folder: Path, recorded: Lineage, bot: BotDir, settings: BotSett
     fact = raw.files.get(old.posts.name) if raw else None
     if fact is None or not old.posts.exists() or not old.accounts.exists() or file_digest(old.posts) != fact.sha256:
         return None
+    for account in read_as(old.accounts, lambda records: [Account.from_json(record) for record in records]):
+        refuse_forgotten(account, bot.path.parent)
     with bot.locked():
         for file in (old.posts, old.accounts, *sorted(old.avatars.glob("[!.]*"))):
             target = bot.path / file.relative_to(folder)

@@ -100,8 +100,8 @@ class Narrator:
             self._bars.update(self._task, completed=event.done, total=event.total, facts=facts)
         elif time.monotonic() - self._told >= QUIET_LINE_EVERY_S:
             self._told = time.monotonic()
-            share = f"{event.done / event.total:.0%}" if event.total else f"{event.done:g}"
-            self._console.print(f"  {self._label}: {share}  {facts}")
+            share = f"{event.done / event.total:.0%}" if event.total else ""
+            self._console.print(f"  {self._label}: " + "  ".join(filter(None, [share, facts])))
 
     def _end(self, event: StageDone) -> None:
         if self._task is not None:
@@ -115,6 +115,8 @@ class Narrator:
 def _facts(event: Advanced, elapsed_s: float) -> str:
     """Loss so far and time left, whichever are known."""
     parts = []
+    if "posts" in event.values:
+        parts.append(f"{event.values['posts']:,.0f} posts")
     if "loss" in event.values:
         parts.append(f"loss {event.values['loss']:.2f}")
     if event.stage == "train":
@@ -235,7 +237,9 @@ def findings_table(findings: Iterable[Finding]) -> Table:
     return table
 
 
-def print_forgotten(account: str, bots: Iterable[str], published: Iterable[str], dry_run: bool) -> None:
+def print_forgotten(
+    account: str, bots: Iterable[str], published: Iterable[str], unclear: Iterable[str], dry_run: bool
+) -> None:
     """What `forget` removed, and what it cannot remove."""
     gone = list(bots)
     said = "would be removed" if dry_run else "removed"
@@ -244,6 +248,8 @@ def print_forgotten(account: str, bots: Iterable[str], published: Iterable[str],
         out.print(f"  {bot}")
     for where in published:
         out.print(f"Published, and not taken down by this: {where}")
+    for bot in unclear:
+        out.print(f"Too damaged to tell whose it is, so look yourself: {bot}")
     if not dry_run:
         out.print("It will not be made again here by accident.")
 

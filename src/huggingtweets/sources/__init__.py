@@ -3,24 +3,28 @@
 In: `archive.zip`, `@alice@social.example`, `alice.bsky.social`, `@nasa`, `-`, ... Out: a `Source`, or UnknownSource
 with what it could have meant.
 
-- An existing path wins; a prefix (`file:`, `x:`, ...) says outright what is meant.
+- An existing path wins, but over `-`; a prefix (`file:`, `x:`, ...) says outright what is meant.
 - `KINDS` is the whole table, one row a kind of source, and the first row whose pattern fits opens it.
 - What a path holds is found by looking into it (`open_path`), never by its name.
+- Every source's `spec` is recognised again: a bot keeps them, and `update` opens them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from huggingtweets.config import ImportSettings
 from huggingtweets.errors import UnknownSource
+from huggingtweets.sources import addresses
 from huggingtweets.sources.base import Loss, Page, Source
 from huggingtweets.sources.guesses import missing_file, unknown
-from huggingtweets.sources.opening import as_path
+from huggingtweets.sources.opening import as_path, refuse_devices, translated_errors
+from huggingtweets.sources.tally import shorten
 
-__all__ = ["KINDS", "Kind", "Loss", "Page", "Source", "account_named", "joined", "recognise"]
+__all__ = ["KINDS", "Kind", "Loss", "Page", "Source", "account_named", "join_parts", "recognise"]
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,13 @@ def open_path(typed: str, settings: ImportSettings) -> Source:
     path = as_path(typed)
     if path is None:
         raise missing_file(typed)
-    if is_x_archive(path):
-        return XArchive([path], settings)
-    if is_mastodon_archive(path):
-        return MastodonArchive(path, settings)
-    return BlueskyRepo(path, settings) if is_repo(path) else FileSource(path, settings)
+    refuse_devices(path)
+    with translated_errors(path):
+        if is_x_archive(path):
+            return XArchive([path], settings)
+        if is_mastodon_archive(path):
+            return MastodonArchive(path, settings)
+        return BlueskyRepo(path, settings) if is_repo(path) else FileSource(path, settings)
 
 
 def _open_file(typed: str, settings: ImportSettings) -> Source:
@@ -65,16 +71,27 @@ def _open_file(typed: str, settings: ImportSettings) -> Source:
 def _open_x_archive(typed: str, settings: ImportSettings) -> Source:
     from huggingtweets.sources.x_archive import XArchive
 
-    paths = [as_path(part) for part in typed.split("|")]
-    if None in paths:
-        raise missing_file(typed.split("|")[paths.index(None)])
-    return XArchive([path for path in paths if path is not None], settings)
+    return XArchive(_paths_in(typed), settings)
+
+
+def _paths_in(typed: str) -> list[Path]:
+    """The paths between the bars, of which a path itself may hold some; raises UnknownSource."""
+    paths: list[Path] = []
+    parts = typed.split("|")
+    while parts:
+        tried = ("|".join(parts[:length]) for length in range(1, len(parts) + 1))
+        found = next(((text, path) for text in tried if (path := as_path(text)) is not None), None)
+        if found is None:
+            raise missing_file(parts[0])
+        paths.append(found[1])
+        del parts[: found[0].count("|") + 1]
+    return paths
 
 
 def _open_stdin(typed: str, settings: ImportSettings) -> Source:
     from huggingtweets.sources.stdin import StandardInput
 
-    return StandardInput(settings)
+    return StandardInput(settings, open_path)
 
 
 def _open_x(typed: str, settings: ImportSettings) -> Source:
@@ -85,28 +102,49 @@ def _open_x(typed: str, settings: ImportSettings) -> Source:
 
 def _open_bluesky(typed: str, settings: ImportSettings) -> Source:
     from huggingtweets.sources.bluesky import BlueskySource, actor_from
+    from huggingtweets.sources.bluesky_posts import is_did, is_handle
 
-    return BlueskySource(actor_from(typed), settings)
+    actor = actor_from(typed)
+    if not (is_did(actor) or is_handle(actor)):
+        raise UnknownSource(
+            f"{shorten(actor) or 'Nothing'} is no whole name on Bluesky.",
+            why="A handle there ends in .bsky.social, or is a domain of the account's own.",
+            next=f"pass bluesky:{shorten(re.sub(r'[^a-z0-9-]', '', actor)) or 'alice'}.bsky.social",
+        )
+    return BlueskySource(actor, settings)
 
 
 def _open_mastodon(typed: str, settings: ImportSettings) -> Source:
     from huggingtweets.sources.mastodon import MastodonSource, acct_from
 
-    acct = acct_from(typed)
+    acct = acct_from(addresses.acct_in(typed) or typed)
     if acct is None:
         raise UnknownSource(
-            f"{typed} is no account on Mastodon.",
+            f"{shorten(typed) or 'Nothing'} is no account on Mastodon.",
             why="An account there has its server in its name.",
             next="pass it as @name@server, such as @Mastodon@mastodon.social",
         )
     return MastodonSource(acct, settings)
 
 
+def _refuse_stranger(typed: str, settings: ImportSettings) -> Source:
+    raise addresses.stranger(typed)
+
+
+def _refuse_mail(typed: str, settings: ImportSettings) -> Source:
+    raise addresses.mail(typed)
+
+
 def _open_hub(typed: str, settings: ImportSettings) -> Source:
     from huggingtweets.sources.hub import HubDataset
+    from huggingtweets.sources.hub_names import dataset_named
 
-    return HubDataset(typed, settings)
+    return HubDataset(dataset_named(typed), settings)
 
+
+_BLUESKY_PAGE = r"((?:https?://)?(?:www\.)?bsky\.app/profile/.+|at://.+)"
+_BLUESKY_NAME = rf"(?:https?://)?(@?did:[a-z]+:\S+|@?[\w-]+\.bsky\.social|@{addresses.DOMAIN})/?"
+_HUB_PAGE = r"((?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/datasets/.+)"
 
 KINDS = (  # in this order: what is said outright, then addresses, then what can be told by its form
     _kind("a file", r"file:(.*)", _open_file),
@@ -117,32 +155,34 @@ KINDS = (  # in this order: what is said outright, then addresses, then what can
     _kind("an X account", r"x:(.*)", _open_x),
     _kind("a Bluesky account", r"bluesky:(.*)", _open_bluesky),
     _kind("a Mastodon account", r"mastodon:(.*)", _open_mastodon),
-    _kind("a dataset on the Hugging Face Hub", r"hub:(.*)", _open_hub),
-    _kind("an X account", r"((?:https?://)?(?:www\.|mobile\.)?(?:x|twitter)\.com/.+)", _open_x),
-    _kind("a Bluesky account", r"((?:https?://)?(?:www\.)?bsky\.app/profile/.+|at://.+)", _open_bluesky),
-    _kind("a dataset on the Hugging Face Hub", r"(?:https?://)?(?:www\.)?huggingface\.co/datasets/(.+)", _open_hub),
-    _kind("a Mastodon account", r"(https?://[^/\s]+/(?:@|users/)[^/\s]+/?(?:\?.*)?)", _open_mastodon),
-    _kind("a Bluesky account", r"(@?did:[a-z]+:\S+|@?[\w-]+\.bsky\.social|@(?:[\w-]+\.)+[a-z][\w-]+)", _open_bluesky),
-    _kind("a Mastodon account", r"(@?[\w.-]+@[\w-]+(?:\.[\w-]+)+(?::\d+)?)", _open_mastodon),
-    _kind("an X account", r"(@\w+)", _open_x),
+    _kind("a dataset on the Hugging Face Hub", r"(?:hub:|hf://datasets/)(.*)", _open_hub),
+    _kind("an account elsewhere", addresses.STRANGER, _refuse_stranger),
+    _kind("an X account", r"((?:https?://)?(?:www\.|mobile\.|m\.)?(?:x|twitter)\.com/.+)", _open_x),
+    _kind("a Bluesky account", _BLUESKY_PAGE, _open_bluesky),
+    _kind("a dataset on the Hugging Face Hub", _HUB_PAGE, _open_hub),
+    _kind("a Mastodon account", addresses.MASTODON_PAGE, _open_mastodon),
+    _kind("a Bluesky account", _BLUESKY_NAME, _open_bluesky),
+    _kind("an e-mail address", addresses.MAIL, _refuse_mail),
+    _kind("a Mastodon account", r"(?:acct:)?(@?[\w.-]+@[\w-]+(?:\.[\w-]+)+(?::\d+)?)", _open_mastodon),
+    _kind("an X account", r"(@[A-Za-z0-9_]{1,15})", _open_x),
 )
 
 
 def recognise(spec: str, settings: ImportSettings) -> Source:
     """The source that was meant; raises SourceError."""
-    if as_path(spec) is not None:
+    if spec.strip() != "-" and as_path(spec) is not None:
         return open_path(spec, settings)
     for kind in KINDS:
-        if found := kind.pattern.fullmatch(spec.strip()):
+        if found := kind.pattern.fullmatch(spec) or kind.pattern.fullmatch(spec.strip()):
             return kind.open(found[1], settings)
     raise unknown(spec)
 
 
-def joined(one: Source, other: Source) -> Source | None:
-    """Both as one source, where they are parts of one archive."""
-    from huggingtweets.sources.x_archive import XArchive
+def join_parts(sources: Sequence[Source]) -> list[Source]:
+    """The same, parts of one archive as one source."""
+    from huggingtweets.sources import x_archive
 
-    return one.joined(other) if isinstance(one, XArchive) and isinstance(other, XArchive) else None
+    return x_archive.join_parts(sources)
 
 
 def account_named(typed: str) -> str:
@@ -157,4 +197,5 @@ def account_named(typed: str) -> str:
     name = re.sub(r"^(?:x|bluesky|mastodon|file|hub):", "", typed.strip(), flags=re.IGNORECASE)
     if found := re.fullmatch(r"(?:https?://)?(?:www\.|mobile\.)?(?:x|twitter)\.com/(\w+).*", name, re.IGNORECASE):
         name = found[1]
-    return (acct_from(name) or actor_from(name)).removeprefix("@").casefold()
+    acct = acct_from(addresses.acct_in(name) or name)
+    return (acct or actor_from(name)).removeprefix("@").casefold()

@@ -6,7 +6,9 @@ In: the fields of a record, and the users its page names by id. Out: an `Author`
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from huggingtweets.sources import columns
 from huggingtweets.sources.columns import Record, first_of
@@ -25,6 +27,8 @@ class Author:
     display_name: str | None = None
     bio: str | None = None
     protected: bool = False
+    network: Literal["bluesky", "mastodon"] | None = None  # whose API described them, if one did
+    profile: Mapping[str, object] | None = None  # in that API's own words
 
 
 def plain(text: str) -> str:
@@ -71,8 +75,8 @@ def _words(value: object) -> str | None:
 
 def _author_named(value: object) -> Author | None:
     """
-    >>> _author_named("@NASA")
-    Author(key='nasa', handle='NASA', display_name=None, bio=None, protected=False)
+    >>> _author_named("@NASA") == Author("nasa", handle="NASA")
+    True
     """
     if is_blank(value) or isinstance(value, (bool, dict, list)):
         return None

@@ -96,7 +96,7 @@ class BlueskyRepo:
 
     @property
     def origin(self) -> Origin:
-        return Origin("export")
+        return Origin("file")  # not an export: a repository is handed to whoever asks for it
 
     @property
     def handle(self) -> str:

@@ -25,7 +25,7 @@ TEXT = (
     "post_text",
     "message",
 )
-ID = ("id_str", "id", "tweet_id", "tweetid", "status_id", "post_id")
+ID = ("id_str", "id", "tweet_id", "tweetid", "status_id", "post_id", "uri")
 TIME = ("created_at", "createdat", "date", "time", "timestamp", "datetime", "created")
 LANGUAGE = ("lang", "language")
 AUTHOR = (
@@ -55,29 +55,51 @@ REPOST_REFERENCES = (
     "retweeted_status_id",
     "retweeted_status_id_str",
     "referenced_tweets.retweeted.id",
+    "retweetedtweet",  # snscrape
+    "reblog",
+    "reblog_id",
 )
 QUOTE_FLAGS = ("is_quote_status", "is_quote", "isquote")
-QUOTE_REFERENCES = ("quoted_status_id_str", "quoted_status_id", "referenced_tweets.quoted.id")
+QUOTE_REFERENCES = ("quoted_status_id_str", "quoted_status_id", "referenced_tweets.quoted.id", "quotedtweet")
 REPLY_FLAGS = ("is_reply", "isreply")
-REPLY_REFERENCES = (
+REPLY_TO = (  # the post
     "in_reply_to_status_id_str",
     "in_reply_to_status_id",
-    "in_reply_to_user_id_str",
-    "in_reply_to_user_id",
-    "in_reply_to_screen_name",
+    "in_reply_to_id",
+    "inreplytotweetid",
     "referenced_tweets.replied_to.id",
 )
+ANSWERED = ("in_reply_to_user_id_str", "in_reply_to_user_id", "in_reply_to_account_id")  # the account
+ANSWERED_NAME = ("in_reply_to_screen_name",)
+REPLY_REFERENCES = (*REPLY_TO, *ANSWERED, *ANSWERED_NAME, "reply_to", "inreplytouser")
 TYPE = "type"
 
-READ = frozenset(
-    TEXT + ID + TIME + LANGUAGE + AUTHOR + REPOST_FLAGS + REPOST_IF_TRUE + REPOST_REFERENCES + QUOTE_FLAGS
-) | frozenset(QUOTE_REFERENCES + REPLY_FLAGS + REPLY_REFERENCES + (TYPE,))
+LIKES = (
+    "favorite_count",
+    "favourites_count",
+    "like_count",
+    "likes_count",
+    "likecount",
+    "favorites",
+    "favourites",
+    "likes",
+    "faves",
+    "public_metrics.like_count",
+)
+SENSITIVE = ("possibly_sensitive", "sensitive")
+WARNING = ("spoiler_text",)
+VISIBILITY = "visibility"
+
+READ = (
+    frozenset(TEXT + ID + TIME + LANGUAGE + AUTHOR + REPOST_FLAGS + REPOST_IF_TRUE + REPOST_REFERENCES + QUOTE_FLAGS)
+    | frozenset(QUOTE_REFERENCES + REPLY_FLAGS + REPLY_REFERENCES + LIKES + SENSITIVE + WARNING)
+    | {TYPE, VISIBILITY}
+)
 
 # Not read, but their presence in a first line shows that it is a header.
-_COUNTS = ("favorites", "favorite_count", "faves", "likes", "like_count", "retweets", "retweet_count", "replies")
 _SEEN_IN_EXPORTS = frozenset(
-    (*_COUNTS, "reply_count", "url", "link", "source", "device", "hashtags", "mentions", "media", "isdeleted", "name")
-)
+    ("retweets", "retweet_count", "replies", "reply_count", "url", "link", "source", "device", "hashtags", "mentions")
+) | {"media", "isdeleted", "name"}
 KNOWN = READ | _SEEN_IN_EXPORTS
 
 
@@ -92,5 +114,11 @@ def normal(name: str) -> str:
 
 def first_of(fields: Record, names: tuple[str, ...]) -> object:
     """The first that says something, else the first there is."""
-    present = [fields[name] for name in names if name in fields]
-    return next((value for value in present if not is_blank(value)), present[0] if present else None)
+    first_seen = None
+    for name in names:  # a plain loop: this is called a dozen times a row, mostly for names that are not there
+        if name in fields:
+            value = fields[name]
+            if not is_blank(value):
+                return value
+            first_seen = value if first_seen is None else first_seen
+    return first_seen

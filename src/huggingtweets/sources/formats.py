@@ -20,6 +20,7 @@ from huggingtweets.sources.decoding import Encoding, decode, detect, whole_chara
 from huggingtweets.sources.lines import ending_of, lines
 from huggingtweets.sources.opening import PARQUET, FileBytes, refuse_binary, refuse_other_kinds
 from huggingtweets.sources.tally import NULS, TOO_LONG, Tally
+from huggingtweets.sources.timeline import no_text_column
 
 HEAD_BYTES = 1 << 16  # a hundred rows or more
 
@@ -133,19 +134,4 @@ def _check_text_column(found: Format, settings: ImportSettings) -> None:
     names = {columns.normal(name) for name in found.columns}
     known = {columns.normal(settings.text_column)} if settings.text_column else set(columns.TEXT)
     if names.isdisjoint(known):
-        raise no_text_column(found.file, found.columns, settings)
-
-
-def no_text_column(file: FileBytes, names: Iterable[str], settings: ImportSettings) -> UnreadableFile:
-    seen = list(names)
-    shown = ", ".join(seen[:30]) + (f" and {len(seen) - 30} more" if len(seen) > 30 else "")
-    what = (
-        f"{file.path} has no column {settings.text_column!r}."
-        if settings.text_column
-        else f"No column of {file.path} is known to hold the posts."
-    )
-    return UnreadableFile(
-        what,
-        why=f"Columns seen: {shown or 'none'}. If these are not names, the file lacks a first line that names them.",
-        next="name the column with --text-column",
-    )
+        raise no_text_column(str(found.file.path), found.columns, settings)

@@ -1,93 +1,45 @@
-"""The one HTTP client of all networks: user agent, robots.txt, retries, rate limits and bounds in one place.
+"""The one HTTP client of all networks: user agent, robots.txt, retries, rate limits and patience in one place.
 
 In: an address. Out: an `Answer`, or NetworkTrouble once patience is at its end.
 
 - Time-outs, broken connections, half answers and 5xx are tried again, later each time (tenacity).
-- 429 waits for the reset that the server names, by the server's own clock; a reset more than 15 minutes ahead, or six
-  refusals in a row, end the run. What was downloaded is kept, so the same command goes on later.
+- 429 waits as long as the server says; more than 15 minutes, six refusals in a row, or six hours of waiting in all end
+  the run. What was downloaded is kept, so the same command goes on later.
+- A limit that is used up is waited for before the next request, never after the last.
 - Every wait lasts at least a second and is told.
-- robots.txt is read once a server and honoured (Protego), but where an API's contract takes its place.
-- Addresses that a server names (redirects, links, another server) are https and public, unless the first address was
-  on this machine already: a stranger can't send us into a local network.
-- Answers have a largest size, and a slowest pace.
+- robots.txt is read once a server (Protego): a rule against us is honoured, and so is the delay it asks for. One that
+  can't be had counts as a no, one that isn't there as a yes (RFC 9309). An API whose contract takes its place isn't
+  asked for one (`robots=False`).
 
-Not covered: what an answer means (each network's module).
+Not covered: one exchange and its bounds (`exchange`), how long a wait is (`waits`), which addresses may be asked
+(`hosts`), what an answer means (each network's module).
 """
 
 from __future__ import annotations
 
-import contextlib
-import email.utils
-import ipaddress
-import json
-import re
-import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from importlib.metadata import version
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import metadata, version
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from huggingtweets.errors import ConsentRefused, NetworkTrouble
 from huggingtweets.sources.base import Tell, tell_nobody
+from huggingtweets.sources.exchange import LONGEST_ANSWER_S, TIMEOUT_S, Answer, Exchange
+from huggingtweets.sources.hosts import is_local, name_of, server_of
+from huggingtweets.sources.waits import LONGEST_WAIT_S, TRIES, Again, backing_off_s, is_used_up, named_wait_s
 
 if TYPE_CHECKING:
-    import httpx2
     from protego import Protego
     from tenacity import RetryCallState
 
+__all__ = ["AGENT", "TRIES", "Answer", "Client", "server_url", "user_agent"]
+
 AGENT = "huggingtweets"
-TIMEOUT_S = 30.0
-TRIES = 6
-LONGEST_WAIT_S = 900.0  # X's own window; whoever asks for more is asked again another day
-LARGEST_JSON_BYTES = 1 << 26
+MOST_WAITING_S = 6 * 3600.0  # in one run: some 100,000 posts of Mastodon, whose servers make us wait the longest
+LONGEST_CRAWL_DELAY_S = 60.0  # who wants to be asked less often than that wants no visits
+LARGEST_JSON_BYTES = 1 << 25  # a hundred of X's longest posts: 25,000 characters, each escaped as two \uXXXX
 LARGEST_ROBOTS_BYTES = 500 * 1024  # RFC 9309
-SLOWEST_BYTES_PER_S = 1_000.0
-PATIENCE_S = 60.0  # before an answer is called slow
-MOST_REDIRECTS = 5
-
-_REMAINING = ("x-rate-limit-remaining", "x-ratelimit-remaining", "ratelimit-remaining")
-_RESET = ("x-rate-limit-reset", "x-ratelimit-reset", "ratelimit-reset")
-_LINK_NEXT = re.compile(r'<([^<>]*)>\s*(?:;[^,<]*?)?;\s*rel="?next"?', re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One HTTP answer whose body was read to its end."""
-
-    status: int
-    headers: Mapping[str, str]  # names in lower case
-    body: bytes
-    url: str  # the one that answered, after redirects
-
-    @property
-    def ok(self) -> bool:
-        return 200 <= self.status < 300
-
-    @property
-    def value(self) -> object:
-        """The body as JSON; None when it is not JSON."""
-        with contextlib.suppress(ValueError, RecursionError):
-            return json.loads(self.body)
-        return None
-
-    @property
-    def next_link(self) -> str | None:
-        """Where the `Link` header says that the next page is."""
-        found = _LINK_NEXT.search(self.headers.get("link", ""))
-        return found[1] if found else None
-
-
-class _Again(Exception):
-    """A failure that may pass: why, and how long to wait where the server says so."""
-
-    def __init__(self, why: str, wait_s: float | None = None, limited: bool = False) -> None:
-        super().__init__(why)
-        self.why = why
-        self.wait_s = wait_s
-        self.limited = limited
 
 
 def _never(answer: Answer) -> bool:
@@ -100,7 +52,25 @@ def _any(answer: Answer) -> None:
 
 def _checked_json(answer: Answer) -> None:
     if answer.value is None and answer.body.strip() != b"null":
-        raise _Again("answered with something that is not JSON")
+        raise Again("answered with something that is not JSON")
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is asked, and which answers are taken."""
+
+    url: str
+    params: Mapping[str, str | int] | None
+    limit_bytes: int
+    pace_s: float = 0.0
+    final: Callable[[Answer], bool] = _never
+    check: Callable[[Answer], None] = _any
+    is_robots: bool = False
+    tries: int = TRIES
+
+    @property
+    def subject(self) -> str:
+        return f"The robots.txt of {name_of(self.url)}" if self.is_robots else name_of(self.url)
 
 
 @dataclass
@@ -108,23 +78,28 @@ class Client:
     """Asks one network; a context manager that closes its connections."""
 
     home: str  # the first address, which the person or the settings named
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a secret
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold a secret; for `home`'s server only
     robots: bool = True
     tell: Tell = tell_nobody
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], float] = time.time
-    _http: httpx2.Client | None = field(default=None, init=False, repr=False)
+    timeout_s: float = TIMEOUT_S
+    longest_answer_s: float = LONGEST_ANSWER_S
+    _exchange: Exchange = field(init=False, repr=False)
     _robots: dict[str, str] = field(default_factory=dict, init=False, repr=False)
     _rules: dict[str, Protego] = field(default_factory=dict, init=False, repr=False)
     _last_asked: dict[str, float] = field(default_factory=dict, init=False, repr=False)
+    _rests: dict[str, tuple[float, float]] = field(default_factory=dict, init=False, repr=False)  # until when, how long
+    _waited_s: float = field(default=0.0, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._exchange = Exchange(self.home, self.headers, user_agent(), self.timeout_s, self.longest_answer_s)
 
     def __enter__(self) -> Client:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._http is not None:
-            self._http.close()
-            self._http = None
+        self._exchange.close()
 
     def get_json(
         self,
@@ -140,276 +115,169 @@ class Client:
         `pace_s` is the least time since this server was last asked. `final` picks out answers of 429 or 5xx which
         more patience would not change; they are returned. Raises NetworkTrouble and ConsentRefused.
         """
-        return self._ask(url, params, LARGEST_JSON_BYTES, pace_s, final, _any if lenient else _checked_json)
+        check = _any if lenient else _checked_json
+        return self._ask(_Question(url, params, LARGEST_JSON_BYTES, pace_s, final, check))
 
-    def get_bytes(self, url: str, params: Mapping[str, str | int] | None = None, *, limit_bytes: int) -> Answer:
+    def get_bytes(
+        self, url: str, params: Mapping[str, str | int] | None = None, *, limit_bytes: int, tries: int = TRIES
+    ) -> Answer:
         """As `get_json`, with a body of any kind."""
-        return self._ask(url, params, limit_bytes, 0.0, _never, _any)
+        return self._ask(_Question(url, params, limit_bytes, tries=tries))
 
     def may_ask(self, url: str, agent: str = AGENT) -> bool:
         """Whether the server's robots.txt lets us, or another agent; it is asked for once."""
-        server = _server(url)
+        return bool(self._rules_of(url).can_fetch(url, agent))
+
+    def robots_text(self, url: str) -> str:
+        """The server's robots.txt; empty where there is none."""
+        server = server_of(url)
+        if server not in self._robots:
+            asked = _Question(f"{server}/robots.txt", None, LARGEST_ROBOTS_BYTES, is_robots=True)
+            answer = self._retried(asked)
+            self._robots[server] = answer.body.decode("utf-8-sig", "replace") if answer.ok else ""
+        return self._robots[server]
+
+    def _rules_of(self, url: str) -> Protego:
+        server = server_of(url)
         if server not in self._rules:
             from protego import Protego
 
             self._rules[server] = Protego.parse(self.robots_text(url))
-        return self._rules[server].can_fetch(url, agent)
+        return self._rules[server]
 
-    def robots_text(self, url: str) -> str:
-        """The server's robots.txt; empty where there is none."""
-        server = _server(url)
-        if server not in self._robots:
-            answer = self._retried(f"{server}/robots.txt", None, LARGEST_ROBOTS_BYTES, _never)
-            self._robots[server] = answer.body.decode("utf-8", "replace") if answer.ok else ""
-        return self._robots[server]
-
-    def _ask(
-        self,
-        url: str,
-        params: Mapping[str, str | int] | None,
-        limit_bytes: int,
-        pace_s: float,
-        final: Callable[[Answer], bool],
-        check: Callable[[Answer], None],
-    ) -> Answer:
-        if self.robots and not self.may_ask(url):
+    def _ask(self, asked: _Question) -> Answer:
+        if not self.robots:
+            return self._retried(asked)
+        delay_s = self._rules_of(asked.url).crawl_delay(AGENT) or 0.0
+        if not self.may_ask(asked.url) or delay_s > LONGEST_CRAWL_DELAY_S:
             raise ConsentRefused(
-                f"{urlsplit(url).netloc} asks programs like this one to stay away (robots.txt).",
+                f"{name_of(asked.url)} asks programs like this one to stay away (robots.txt).",
                 next="ask the account's owner for the export that the network gives them, and pass that file",
             )
-        self._keep_pace(urlsplit(url).netloc, pace_s)
-        return self._retried(url, params, limit_bytes, final, check)
+        return self._retried(replace(asked, pace_s=max(asked.pace_s, delay_s)))
 
-    def _keep_pace(self, server: str, pace_s: float) -> None:
-        wait_s = self._last_asked.get(server, -pace_s) + pace_s - self.now()
-        if 0 < wait_s <= pace_s:
-            self.sleep(wait_s)
+    def _retried(self, asked: _Question) -> Answer:
+        from tenacity import Retrying, retry_if_exception_type
 
-    def _retried(
-        self,
-        url: str,
-        params: Mapping[str, str | int] | None,
-        limit_bytes: int,
-        final: Callable[[Answer], bool],
-        check: Callable[[Answer], None] = _any,
-    ) -> Answer:
-        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+        def is_enough(state: RetryCallState) -> bool:
+            return state.attempt_number >= min(asked.tries, _tries_of(state))
 
         retrying = Retrying(
-            retry=retry_if_exception_type(_Again),
-            stop=stop_after_attempt(TRIES),
-            wait=_wait_s,
-            sleep=self.sleep,
+            retry=retry_if_exception_type(Again),
+            stop=is_enough,
+            wait=backing_off_s,
+            sleep=self._wait,
             before_sleep=self._tell_wait,
             reraise=True,
         )
         try:
-            return retrying(self._once, url, params, limit_bytes, final, check)
-        except _Again as error:
+            return retrying(self._once, asked)
+        except Again as error:
             raise NetworkTrouble(
-                f"{urlsplit(url).netloc} {error.why}, {TRIES} times in a row.",
+                f"{asked.subject} {error.why}, {min(asked.tries, error.tries)} times in a row.",
                 why="What was downloaded so far is kept.",
                 next="wait a while, then run the same command again: it goes on from there",
             ) from error
 
     def _tell_wait(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, _Again) and state.next_action:
+        if isinstance(error, Again) and state.next_action:
             self.tell(f"The server {error.why}; trying again in {state.next_action.sleep:.0f} s.")
 
-    def _once(
-        self,
-        url: str,
-        params: Mapping[str, str | int] | None,
-        limit_bytes: int,
-        final: Callable[[Answer], bool],
-        check: Callable[[Answer], None],
-    ) -> Answer:
-        answer = self._read(url, params, limit_bytes)
-        self._last_asked[urlsplit(url).netloc] = self.now()
-        if (answer.status == 429 or answer.status >= 500) and final(answer):
-            return answer
-        if answer.status == 429:
-            raise _Again("says that it is asked too often", self._reset_wait_s(answer, url), limited=True)
-        if answer.status >= 500:
-            raise _Again(f"answered {answer.status}", self._retry_after_s(answer))
+    def _once(self, asked: _Question) -> Answer:
+        self._rest(asked.url)
+        self._keep_pace(asked)
+        try:
+            answer = self._exchange.ask(asked.url, asked.params, asked.limit_bytes, cut=asked.is_robots)
+        finally:
+            self._last_asked[server_of(asked.url)] = self.now()
+        if answer.status == 429 or answer.status >= 500:
+            if asked.final(answer):
+                return answer
+            limited = answer.status == 429
+            why = "says that it is asked too often" if limited else f"answered {answer.status}"
+            raise Again(why, self._named_wait_s(answer, asked))
+        if 300 <= answer.status < 400:
+            raise Again(f"answered {answer.status} and named no address to go on to")
         if answer.ok:
-            check(answer)
-            self._rest_if_used_up(answer, url)
+            asked.check(answer)
+            self._note_rest(answer, asked)
         return answer
 
-    def _read(self, url: str, params: Mapping[str, str | int] | None, limit_bytes: int) -> Answer:
-        import httpx2
-
-        try:
-            with self._opened().stream("GET", url, params=dict(params) if params else None) as response:
-                body = self._body(response, limit_bytes)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.status_code, headers, body, str(response.url))
-        except httpx2.TooManyRedirects as error:
-            raise NetworkTrouble(
-                f"{urlsplit(url).netloc} sends us from address to address without end.", next="check the name"
-            ) from error
-        except (httpx2.UnsupportedProtocol, httpx2.InvalidURL, UnicodeError) as error:
-            raise NetworkTrouble(f"{url} is no web address we can ask.", next="check the name") from error
-        except httpx2.TimeoutException as error:
-            raise _Again(f"did not answer within {TIMEOUT_S:.0f} s") from error
-        except httpx2.ConnectError as error:
-            raise _Again("could not be reached") from error
-        except (httpx2.TransportError, httpx2.DecodingError, httpx2.StreamError) as error:
-            raise _Again("broke off in the middle of its answer") from error
-
-    def _body(self, response: httpx2.Response, limit_bytes: int) -> bytes:
-        begun = time.monotonic()
-        body = bytearray()
-        for chunk in response.iter_bytes():
-            body += chunk
-            if len(body) > limit_bytes:
-                raise NetworkTrouble(
-                    f"{response.url.host} answered with more than {limit_bytes >> 20} MB.",
-                    why="No page of posts is that long.",
-                    next="check the name",
-                )
-            elapsed_s = time.monotonic() - begun
-            if elapsed_s > PATIENCE_S and len(body) < SLOWEST_BYTES_PER_S * elapsed_s:
-                raise _Again(f"answers too slowly ({len(body) / elapsed_s:.0f} bytes a second)")
-        return bytes(body)
-
-    def _opened(self) -> httpx2.Client:
-        if self._http is None:
-            import httpx2
-
-            self._http = httpx2.Client(
-                headers={"User-Agent": user_agent(), "Accept-Encoding": "gzip, deflate", **self.headers},
-                timeout=TIMEOUT_S,
-                follow_redirects=True,
-                max_redirects=MOST_REDIRECTS,
-                event_hooks={"request": [self._check_address]},
-            )
-        return self._http
-
-    def _check_address(self, request: httpx2.Request) -> None:
-        """Called for the first address and for each that a redirect leads to."""
-        host, at_home = request.url.host, is_local(self.home)
-        if is_local_host(host) and at_home:
-            return
-        if request.url.scheme != "https":
-            raise NetworkTrouble(f"{request.url} is not an encrypted address.", next="check the name")
-        if host != urlsplit(self.home).hostname and not at_home and _is_private(host):
-            raise NetworkTrouble(f"{host} is not on the public internet.", next="check the name")
-
-    def _rest_if_used_up(self, answer: Answer, url: str) -> None:
-        """Waits now, when the server says that the next request would be refused."""
-        if _header(answer, _REMAINING).strip() != "0":
-            return
-        if wait_s := self._reset_wait_s(answer, url):
-            self.tell(f"The server's rate limit is used up; going on in {wait_s:.0f} s.")
-            self.sleep(wait_s)
-
-    def _reset_wait_s(self, answer: Answer, url: str) -> float | None:
-        """Until the server's limit is lifted, at least a second; None where it does not say.
-
-        Raises NetworkTrouble for a wait that nobody would sit through.
-        """
-        wait_s = self._retry_after_s(answer)
-        if wait_s is None and (reset := _moment(_header(answer, _RESET))) is not None:
-            wait_s = reset - _server_clock(answer, self.now()) + 1
+    def _named_wait_s(self, answer: Answer, asked: _Question) -> float | None:
+        """Raises NetworkTrouble for a wait that nobody would sit through."""
+        wait_s = named_wait_s(answer.headers, self.now())
         if wait_s is not None and wait_s > LONGEST_WAIT_S:
             raise NetworkTrouble(
-                f"{urlsplit(url).netloc} asks us to wait {wait_s / 60:,.0f} minutes.",
+                f"{asked.subject} asks us to wait {_long(wait_s)}.",
                 why="What was downloaded so far is kept.",
                 next="run the same command again then: it goes on from there",
             )
-        return None if wait_s is None else max(1.0, wait_s)
+        return wait_s
 
-    @staticmethod
-    def _retry_after_s(answer: Answer) -> float | None:
-        text = answer.headers.get("retry-after", "").strip()
-        if re.fullmatch(r"\d{1,9}", text):
-            return float(text)
-        moment = _http_date(text)
-        return None if moment is None else moment - _server_clock(answer, moment)
+    def _note_rest(self, answer: Answer, asked: _Question) -> None:
+        """A used-up limit is of this address: others have their own."""
+        wait_s = named_wait_s(answer.headers, self.now()) if is_used_up(answer.headers) else None
+        if wait_s is not None:
+            self._rests[_place(asked.url)] = (self.now() + max(1.0, wait_s), max(1.0, wait_s))
+
+    def _rest(self, url: str) -> None:
+        until, whole_s = self._rests.pop(_place(url), (0.0, 0.0))
+        wait_s = min(until - self.now(), whole_s)  # the second in case the clock was set back
+        if wait_s > LONGEST_WAIT_S:
+            self._rests[_place(url)] = (until, whole_s)
+            raise NetworkTrouble(
+                f"The rate limit of {name_of(url)} is used up for another {_long(wait_s)}.",
+                why="What was downloaded so far is kept.",
+                next="run the same command again then: it goes on from there",
+            )
+        if wait_s > 0:
+            self.tell(f"The server's rate limit is used up; going on in {wait_s:.0f} s.")
+            self._wait(wait_s)
+
+    def _keep_pace(self, asked: _Question) -> None:
+        """Not told: it is a few seconds, and part of how fast that server is."""
+        last = self._last_asked.get(server_of(asked.url))
+        if last is not None and (wait_s := last + asked.pace_s - self.now()) > 0:
+            self._wait(min(wait_s, asked.pace_s))
+
+    def _wait(self, seconds: float) -> None:
+        self._waited_s += seconds
+        if self._waited_s > MOST_WAITING_S:
+            raise NetworkTrouble(
+                f"{name_of(self.home)} has made us wait {_long(MOST_WAITING_S)} in this run.",
+                why="What was downloaded so far is kept.",
+                next="run the same command again: it goes on from there",
+            )
+        self.sleep(seconds)
 
 
-def _wait_s(state: RetryCallState) -> float:
-    """What the server named, else 1, 2, 4, ... seconds, a little more each, so that many don't come back at once."""
-    from tenacity import wait_exponential_jitter
-
+def _tries_of(state: RetryCallState) -> int:
     error = state.outcome.exception() if state.outcome else None
-    named = error.wait_s if isinstance(error, _Again) else None
-    backing_off = float(wait_exponential_jitter(initial=1, max=60)(state))
-    # A reset that has passed and a refusal all the same: the clocks are wrong, so back off as well.
-    return backing_off if named is None else min(LONGEST_WAIT_S, max(named, backing_off))
+    return error.tries if isinstance(error, Again) else TRIES
 
 
-def _header(answer: Answer, names: tuple[str, ...]) -> str:
-    return next((answer.headers[name] for name in names if name in answer.headers), "")
+def _place(url: str) -> str:
+    return url.partition("?")[0]
 
 
-def _moment(text: str) -> float | None:
-    """Unix seconds of a reset, which X and Bluesky write as such and Mastodon in ISO 8601.
-
-    >>> _moment("1739433600"), _moment("2025-02-13T08:00:00.123456Z"), _moment("soon")
-    (1739433600.0, 1739433600.123456, None)
+def _long(seconds: float) -> str:
     """
-    text = text.split(",")[0].strip()
-    if re.fullmatch(r"\d{1,12}(?:\.\d+)?", text):
-        return float(text)
-    with contextlib.suppress(ValueError, OverflowError):
-        return datetime.fromisoformat(text).timestamp()
-    return None
-
-
-def _http_date(text: str) -> float | None:
-    with contextlib.suppress(ValueError, TypeError, OverflowError, IndexError):
-        return email.utils.parsedate_to_datetime(text).timestamp()
-    return None
-
-
-def _server_clock(answer: Answer, otherwise: float) -> float:
-    """The server's own time, so that a wrong clock here (or there) shortens no wait."""
-    moment = _http_date(answer.headers.get("date", ""))
-    return otherwise if moment is None else moment
-
-
-def _server(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def is_local(url: str) -> bool:
-    return is_local_host(urlsplit(url).hostname or "")
-
-
-def is_local_host(host: str) -> bool:
+    >>> _long(1200.0), _long(7200.0)
+    ('20 minutes', '2.0 hours')
     """
-    >>> is_local_host("127.0.0.1"), is_local_host("localhost"), is_local_host("example.org")
-    (True, True, False)
-    """
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    return False
-
-
-def _is_private(host: str) -> bool:
-    """Whether a name leads into this machine's own network; a name that can't be looked up is left to the request."""
-    return any(not address.is_global for address in _addresses(host))
-
-
-def _addresses(host: str) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    with contextlib.suppress(ValueError):
-        yield ipaddress.ip_address(host.strip("[]"))
-        return
-    with contextlib.suppress(OSError, UnicodeError):
-        for *_, address in socket.getaddrinfo(host, None):
-            with contextlib.suppress(ValueError):
-                yield ipaddress.ip_address(str(address[0]).partition("%")[0])
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:,.1f} hours"
 
 
 def user_agent() -> str:
-    return f"{AGENT}/{version(AGENT)} (makes a bot of an account's posts, with its owner's word)"
+    """Name, version, and where to learn more: the project's page, or what the project does.
+
+    >>> user_agent().split("/")[0]
+    'huggingtweets'
+    """
+    pages = [entry.rpartition(",")[2].strip() for entry in metadata(AGENT).get_all("Project-URL") or []]
+    more = f"+{pages[0]}" if pages else "makes a bot of an account's posts, with its owner's word"
+    return f"{AGENT}/{version(AGENT)} ({more})"
 
 
 def server_url(name: str) -> str:

@@ -67,7 +67,7 @@ def values_by_line(chunks: Iterable[str], file: FileBytes, skip_bad_lines: bool,
 
 def values_in_stream(chunks: Iterable[str], file: FileBytes, skip_bad_lines: bool, tally: Tally) -> Iterator[object]:
     """Every value of an array, or every document of a file; nested arrays are opened as well."""
-    text = _Window(chunks)
+    text = Window(chunks, LONGEST_VALUE_CHARACTERS)
     depth = 0
     while True:
         depth += text.pass_over(_BETWEEN_VALUES)
@@ -86,11 +86,12 @@ def values_in_stream(chunks: Iterable[str], file: FileBytes, skip_bad_lines: boo
         tally.add(UNREAD_REST, f"line {text.line}")
 
 
-class _Window:
-    """The part of the text that is being parsed."""
+class Window:
+    """The part of the text that is being parsed; a value longer than `longest` characters is damaged."""
 
-    def __init__(self, chunks: Iterable[str]) -> None:
+    def __init__(self, chunks: Iterable[str], longest: int = LONGEST_VALUE_CHARACTERS) -> None:
         self._chunks = iter(chunks)
+        self._longest = longest
         self._text = ""
         self._at = 0
         self._ended = False
@@ -107,6 +108,16 @@ class _Window:
             self._move(self._at + len(skipped))
             if self._at < len(self._text) or not self._fill():
                 return opened
+
+    def pass_to(self, wanted: re.Pattern[str], overlap: int = 0) -> str | None:
+        """Goes behind the next match, which is returned; none is longer than `overlap` and a character."""
+        while True:
+            if found := wanted.search(self._text, self._at):
+                self._move(found.end())
+                return found[0]
+            self._move(max(self._at, len(self._text) - overlap))
+            if not self._fill():
+                return None
 
     def is_at_end(self) -> bool:
         return self._at >= len(self._text) and self._ended
@@ -136,9 +147,9 @@ class _Window:
 
     def _fill(self) -> bool:
         """At least doubles what lies ahead, so that a long value is not parsed again for every piece."""
-        ahead = self._text[self._at :]
-        if self._ended or len(ahead) > LONGEST_VALUE_CHARACTERS:
+        if self._ended or len(self._text) - self._at > self._longest:
             return False
+        ahead = self._text[self._at :]
         parts, size = [ahead], len(ahead)
         while size <= 2 * len(ahead):
             piece = next(self._chunks, None)

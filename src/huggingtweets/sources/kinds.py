@@ -80,9 +80,13 @@ def _kind_by_type(fields: Record) -> Kind | None:
 
 
 def _kinds_by_reference(fields: Record) -> Iterator[Kind | None]:
-    """v2's `referenced_tweets`, or in its later vocabulary `referenced_posts`."""
+    for reference in references(fields):
+        kind = reference.get("type")
+        yield _TYPES.get(kind) if isinstance(kind, str) else None
+
+
+def references(fields: Record) -> Iterator[Record]:
+    """The posts that v2's `referenced_tweets` names, or in its later vocabulary `referenced_posts`."""
     for name in _REFERENCES:
-        references = fields.get(name)
-        for reference in references if isinstance(references, list) else []:
-            kind = reference.get("type") if isinstance(reference, dict) else None
-            yield _TYPES.get(kind) if isinstance(kind, str) else None
+        named = fields.get(name)
+        yield from (item for item in (named if isinstance(named, list) else []) if isinstance(item, dict))

@@ -1,12 +1,17 @@
-"""A Mastodon account as a source, asked of its home server without a login; Pleroma, Akkoma and GoToSocial too.
+"""A Mastodon account as a source, asked of its home server without a login; Pleroma, Akkoma and others too.
 
 In: `user@server`. Out: the account, then pages of public and unlisted posts, newest first.
 
-- The handle's domain need not be the server's: webfinger tells. Another server would give only what it has seen.
+- The account's own server is asked: another one would give only what it has seen.
 - Pages follow the `Link` header while it stays on the server; without one, the last id leads on.
 - 300 pages a quarter of an hour are allowed, and the headers may hide it: from page 250 on one page every 3 s.
+- Ids have no order that can be relied on, and those known may be another account's; so an update reads from the newest
+  page on until one brings nothing new.
 - Boosts are not asked for: they are other people's words.
-- What the account and its server say about AI is reported with the account: flags, robots.txt, terms of service.
+- An account that turns out to be suspended or deleted, on the way too, is handed over as such. An empty page where more
+  was promised is how a suspension looks, so the account is looked up once more.
+
+Not covered: finding the server and what it says (see `mastodon_servers`), what a status means (see `mastodon_posts`).
 """
 
 from __future__ import annotations
@@ -14,19 +19,28 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, urljoin, urlsplit
 
 from huggingtweets.config import ImportSettings
-from huggingtweets.errors import NetworkTrouble, NoSuchAccount, SourceError
 from huggingtweets.posts import Account, Post
 from huggingtweets.sources.base import Origin, Page, Tell, tell_nobody
-from huggingtweets.sources.fediverse_text import html_to_text
 from huggingtweets.sources.http import Answer, Client, server_url
-from huggingtweets.sources.identity import read_avatar
-from huggingtweets.sources.mastodon_posts import account_from_api, post_from_status
+from huggingtweets.sources.identity import read_avatar, safe_handle
+from huggingtweets.sources.mastodon_posts import LONGEST_ADDRESS, Record, account_from_api, id_of, post_from_status
+from huggingtweets.sources.mastodon_servers import (
+    Gone,
+    Home,
+    check_still_there,
+    home_of,
+    record_of,
+    refusal,
+    server_in,
+    signals_of,
+)
 from huggingtweets.sources.paging import (
+    SAME_PAGE,
     MakeClient,
     Patience,
     fetch_avatar,
@@ -35,20 +49,19 @@ from huggingtweets.sources.paging import (
     with_signal,
     write_cursor,
 )
-from huggingtweets.sources.tally import Tally, shorten
+from huggingtweets.sources.tally import Tally
 
-READER = 1
+READER = 1  # raised when the same account would give other posts than before
 PAGE_POSTS = 40  # Mastodon's largest
 QUICK_PAGES = 250
 PACE_S = 3.0
 
-_ACCT = re.compile(r"@?([\w.-]+)@([\w-]+(?:\.[\w-]+)*(?::\d+)?)")
-_PROFILE = re.compile(r"https?://([^/\s@]+)/(?:@|users/)([\w.-]+)/?")
-_TERMS_AGAINST = re.compile(
-    r"\b(?:scrap(?:e|ing)|data[- ]?mining|(?:train|training)\b.{0,80}\b(?:models?|ai|llms?|intelligence))", re.I | re.S
+SENT_TWICE = "posts that the server sent twice"
+
+_ACCT = re.compile(r"(?:acct:)?@?([\w.-]+)@([\w-]+(?:\.[\w-]+)*(?::\d{1,5})?)", re.IGNORECASE)
+_PROFILE = re.compile(
+    r"https?://([^/\s@?#]+)/(?:web/)?(?:@|users/)([\w.-]+)(?:@([\w.-]+))?/?(?:[/?#].*)?", re.IGNORECASE
 )
-_AI_CRAWLERS = ("GPTBot", "ClaudeBot", "CCBot", "Google-Extended", "Applebot-Extended", "Bytespider", "anthropic-ai")
-_AI_TRAIN_NO = re.compile(r"^\s*content-signal\s*:.*\bai-train\s*=\s*no\b", re.I | re.M)
 
 
 def acct_from(typed: str) -> str | None:
@@ -58,9 +71,37 @@ def acct_from(typed: str) -> str | None:
     """
     typed = typed.strip()
     if found := _PROFILE.fullmatch(typed):
-        return f"{found[2]}@{found[1].lower()}"
+        return f"{found[2]}@{(found[3] or found[1]).lower()}"
     found = _ACCT.fullmatch(typed)
     return f"{found[1]}@{found[2].lower()}" if found else None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a download is: everything that going on takes."""
+
+    server: str
+    id: str  # of the account, on this server
+    handle: str
+    next: str  # the address of the page to be read
+    posts: int = 0
+    page: int = 1
+
+    def write(self) -> str:
+        return write_cursor(**dataclasses.asdict(self))
+
+
+def _read_place(cursor: str | None) -> _Place | None:
+    state = read_cursor(cursor, "server", "id", "handle", "next")
+    if state is None or not all(state[name] for name in ("server", "id", "handle")):
+        return None
+    server, following = server_in(state["server"]), server_in(state["next"])
+    if server != state["server"] or following != server:
+        return None
+    posts, page = (
+        int(text) if re.fullmatch(r"[0-9]{1,12}", text := state.get(name, "")) else 0 for name in ("posts", "page")
+    )
+    return _Place(server, state["id"], state["handle"], state["next"], posts, max(1, page))
 
 
 @dataclass
@@ -70,7 +111,6 @@ class MastodonSource:
     acct: str
     settings: ImportSettings
     client: MakeClient = plain_client
-    _face: list[object] = field(default_factory=list, init=False, repr=False)
 
     @property
     def spec(self) -> str:
@@ -78,174 +118,156 @@ class MastodonSource:
 
     @property
     def handle(self) -> str:
-        return self.settings.handle or self.acct
+        return safe_handle(self.settings.handle or "") or self.acct
 
     @property
     def origin(self) -> Origin:
         return Origin("network")
 
     def fingerprint(self) -> str:
-        return hashlib.sha256(repr((READER, self.spec, self.handle, self.settings.max_posts)).encode()).hexdigest()
+        settings = self.settings
+        chosen = (self.handle, settings.display_name, settings.avatar, settings.max_posts)
+        return hashlib.sha256(repr((READER, self.spec, chosen)).encode("utf-8", "replace")).hexdigest()
 
     def pages(
         self, cursor: str | None = None, *, known: Collection[str] = (), tell: Tell = tell_nobody
     ) -> Iterator[Page]:
-        """The account, then its posts, newest first; raises NoSuchAccount and NetworkTrouble."""
-        tally = Tally()
-        state = read_cursor(cursor, "server", "id", "next")
+        """The account, then its posts, newest first; raises NoSuchAccount, NetworkTrouble and ConsentRefused."""
+        tally, place, account = Tally(), _read_place(cursor), None
         with self.client(server_url(self.acct.split("@")[1]), tell) as client:
-            if state is None:
-                server = self._home_server(client)
-                account = self._account(client, server, tell)
-                avatar = self._avatar(client, tally)
-                yield Page(account=account, avatar=avatar, losses=tally.take())
-                if not {"suspended", "deleted"}.isdisjoint(account.signals):
+            if place is None:
+                home = home_of(client, self.acct)
+                try:
+                    record = record_of(client, home.server, self.acct)
+                except Gone as gone:
+                    yield Page(
+                        account=Account(self.handle, "mastodon", id=home.actor, signals={gone.signal: gone.where})
+                    )
                     return
-                start = _first_page(server, account.id or "", known)
-                state = {"server": server, "id": account.id or "", "next": start}
-            yield from self._posts(client, state, known, tally)
+                account = self._account(record, home)
+                if "suspended" in account.signals:
+                    yield Page(account=account)
+                    return
+                signals = signals_of(client, home.server, tell)
+                account = dataclasses.replace(account, signals={**account.signals, **signals})
+                yield Page(account=account, avatar=self._avatar(client, record, tally), losses=tally.take())
+                account_id = id_of(record.get("id")) or ""
+                place = _Place(home.server, account_id, account.handle, _first_page(home.server, account_id))
+            yield from self._posts(client, place, account, known, tally)
 
-    def _home_server(self, client: Client) -> str:
-        """Where the account lives, by its domain's word, else the domain itself."""
-        domain = self.acct.split("@")[1]
-        address = f"{server_url(domain)}/.well-known/webfinger?resource=acct:{quote(self.acct)}"
-        try:
-            value = client.get_json(address).value
-        except NetworkTrouble as trouble:
-            if "not JSON" not in trouble.what:
-                raise
-            value = None
-        links = value.get("links") if isinstance(value, dict) else None
-        for link in links if isinstance(links, list) else []:
-            if isinstance(link, dict) and link.get("rel") == "self" and isinstance(link.get("href"), str):
-                parts = urlsplit(link["href"])
-                if parts.scheme in ("http", "https") and parts.netloc:
-                    return server_url(parts.netloc)
-        return server_url(domain)
+    def _account(self, record: Record, home: Home) -> Account:
+        user, domain = self.acct.split("@")
+        name = record.get("username")
+        if isinstance(name, str) and name.casefold() == user.casefold():
+            user = name  # as its owner writes it
+        account = account_from_api(record, safe_handle(self.settings.handle or "") or f"{user}@{domain}")
+        page = account.url if account.url and server_in(account.url) else f"{home.server}/@{user}"
+        own = account.id or home.actor or f"{home.server}/api/v1/accounts/{id_of(record.get('id'))}"
+        name = self.settings.display_name or account.display_name
+        return dataclasses.replace(account, id=own, url=page, display_name=name)
 
-    def _account(self, client: Client, server: str, tell: Tell) -> Account:
-        answer = client.get_json(f"{server}/api/v1/accounts/lookup", {"acct": self.acct.split("@")[0]})
-        record = answer.value
-        if answer.status == 404:
-            raise NoSuchAccount(
-                f"{urlsplit(server).netloc} knows no account {shorten(self.acct)}.",
-                next="check the spelling on the account's own page",
-            )
-        if answer.status == 410:
-            return Account(self.handle, "mastodon", signals={"deleted": "its server says so"})
-        if not answer.ok or not isinstance(record, dict) or not record.get("id"):
-            raise _refusal(answer, server)
-        account = dataclasses.replace(account_from_api(record, self.handle), url=_page(record, server, self.acct))
-        if self.settings.display_name:
-            account = dataclasses.replace(account, display_name=self.settings.display_name)
-        self._face = [record.get("avatar_static"), record.get("avatar")]
-        for name, where in self._server_signals(client, server, tell):
-            account = with_signal(account, name, where)
-        return account
-
-    def _avatar(self, client: Client, tally: Tally) -> bytes | None:
+    def _avatar(self, client: Client, record: Record, tally: Tally) -> bytes | None:
+        """Not the picture that a server shows of everybody who has none."""
         if self.settings.avatar:
             return read_avatar(self.settings.avatar)
-        return fetch_avatar(client, self._face, tally)
+        named = (record.get("avatar_static"), record.get("avatar"))
+        addresses = dict.fromkeys(name for name in named if isinstance(name, str) and server_in(name))
+        return fetch_avatar(client, [name for name in addresses if not name.endswith("/missing.png")], tally)
 
-    @staticmethod
-    def _server_signals(client: Client, server: str, tell: Tell) -> Iterator[tuple[str, str]]:
-        """What the server says about machines that learn."""
-        robots = client.robots_text(server)
-        if _AI_TRAIN_NO.search(robots):
-            yield "server_no_ai", "its robots.txt says ai-train=no"
-        named = [agent for agent in _AI_CRAWLERS if not client.may_ask(server, agent)]
-        if named:
-            yield "server_ai_crawlers", f"its robots.txt names {', '.join(named)}"
-        terms = client.get_json(f"{server}/api/v1/instance/terms_of_service", lenient=True).value
-        content = terms.get("content") if isinstance(terms, dict) else None
-        if isinstance(content, str) and (found := _TERMS_AGAINST.search(html_to_text(content))):
-            yield "server_terms", f"{server}/terms-of-service speaks of “{shorten(found[0])}”"
-        else:
-            tell(f"The rules of {urlsplit(server).netloc}: {server}/about")
-
-    def _posts(self, client: Client, state: Mapping[str, str], known: Collection[str], tally: Tally) -> Iterator[Page]:
-        server, account_id, url = state["server"], state["id"], state["next"]
-        fetched, number = int(state.get("posts", 0)), int(state.get("page", 0))
-        patience = Patience(tally)
+    def _posts(
+        self, client: Client, place: _Place, account: Account | None, known: Collection[str], tally: Tally
+    ) -> Iterator[Page]:
+        patience, reading = Patience(tally), _Reading(place, known, tally)
         while True:
-            number += 1
-            answer = client.get_json(url, pace_s=PACE_S if number > QUICK_PAGES else 0.0)
-            if answer.status in (404, 410):
-                gone = Account(
-                    self.handle, "mastodon", id=account_id, signals={"deleted": "half-way its server said so"}
-                )
-                yield Page(account=gone)
+            answer = client.get_json(place.next, pace_s=PACE_S if place.page > QUICK_PAGES else 0.0)
+            try:
+                statuses = self._statuses(client, place, answer)
+            except Gone as gone:
+                account = account or Account(place.handle, "mastodon")
+                yield Page(account=with_signal(account, gone.signal, gone.where), losses=tally.take())
                 return
-            if not answer.ok or not isinstance(answer.value, list):
-                raise _refusal(answer, server)
-            posts, was_known = self._read(answer.value, account_id, known, tally)
+            posts, goes_on = reading.page(statuses)
             if self.settings.max_posts is not None:
-                posts = posts[: self.settings.max_posts - fetched]
-            fetched += len(posts)
-            following = None if was_known else _next_page(answer, url, server)
-            enough = self.settings.max_posts is not None and fetched >= self.settings.max_posts
-            goes_on = not enough and patience.goes_on(following, len(answer.value))
-            place = write_cursor(server=server, id=account_id, next=following, posts=fetched, page=number)
-            yield Page(tuple(posts), losses=tally.take(), cursor=place if goes_on else None)
-            if not goes_on or following is None:
+                posts = posts[: max(0, self.settings.max_posts - place.posts)]
+            following = _next_page(answer, place)
+            place = dataclasses.replace(
+                place, next=following or "", posts=place.posts + len(posts), page=place.page + 1
+            )
+            is_enough = self.settings.max_posts is not None and place.posts >= self.settings.max_posts
+            goes_on = goes_on and not is_enough and patience.goes_on(following, len(statuses))
+            yield Page(tuple(posts), losses=tally.take(), cursor=place.write() if goes_on else None)
+            if not goes_on:
                 return
-            url = following
 
-    def _read(
-        self, statuses: list[object], account_id: str, known: Collection[str], tally: Tally
-    ) -> tuple[list[Post], bool]:
-        """The new posts of a page, and whether all of it was known already."""
-        posts, seen = [], 0
+    def _statuses(self, client: Client, place: _Place, answer: Answer) -> list[object]:
+        """Raises Gone, and what `refusal` makes of other answers."""
+        statuses = answer.value if answer.ok and isinstance(answer.value, list) else None
+        if answer.status in (404, 410) or (statuses == [] and place.page > 1):
+            check_still_there(client, place.server, self.acct)
+        if statuses is None:
+            raise refusal(answer, place.server)
+        return statuses
+
+
+@dataclass
+class _Reading:
+    """Statuses to posts, as far as they are new."""
+
+    place: _Place
+    known: Collection[str]
+    tally: Tally
+    _sent: set[str] = field(default_factory=set)
+
+    def page(self, statuses: list[object]) -> tuple[list[Post], bool]:
+        """The new posts, and whether there may be more behind them."""
+        new, again, known = [], 0, 0
         for status in statuses:
-            post = post_from_status(status, self.handle, account_id)
+            post_id = id_of(status.get("id")) if isinstance(status, dict) else None
+            if post_id is not None and post_id in self._sent:
+                again += 1
+                continue
+            if post_id is not None:
+                self._sent.add(post_id)
+            post = post_from_status(status, self.place.handle, self.place.id)
             if isinstance(post, str):
-                tally.add(post, str(status.get("id", "")) if isinstance(status, dict) else "")
-            elif post.id in known:
-                seen += 1
+                self.tally.add(post, post_id or "")
+            elif post_id in self.known:
+                known += 1
             else:
-                posts.append(post)
-        return posts, seen > 0 and not posts
+                new.append(post)
+        if again:
+            self.tally.add(SENT_TWICE, count=again)
+        if again == len(statuses) > 0:
+            self.tally.add(SAME_PAGE)
+        return new, not (again == len(statuses) > 0) and not (known and not new)
 
 
-def _first_page(server: str, account_id: str, known: Collection[str]) -> str:
-    address = f"{server}/api/v1/accounts/{quote(account_id, safe='')}/statuses"
-    newest = max(known, key=lambda post_id: (len(post_id), post_id), default=None)
-    since = f"&since_id={quote(newest, safe='')}" if newest else ""
-    return f"{address}?limit={PAGE_POSTS}&exclude_reblogs=true{since}"
+def _first_page(server: str, account_id: str) -> str:
+    return f"{server}/api/v1/accounts/{quote(account_id, safe='')}/statuses?limit={PAGE_POSTS}&exclude_reblogs=true"
 
 
-def _next_page(answer: Answer, url: str, server: str) -> str | None:
+def _next_page(answer: Answer, place: _Place) -> str | None:
     """By the `Link` header, while it stays where we are; else by the last id."""
-    link = answer.next_link
-    here, there = urlsplit(url), urlsplit(link or "")
-    if link and (there.scheme, there.netloc, there.path) == (here.scheme, here.netloc, here.path):
-        return link
     statuses = answer.value if isinstance(answer.value, list) else []
-    ids = [status.get("id") for status in statuses if isinstance(status, dict)]
-    last = next((found for found in reversed(ids) if isinstance(found, str) and found), None)
-    if last is None or ("link" in answer.headers and link is None and "next" not in answer.headers["link"]):
+    link = _joined(place.next, answer.next_link)
+    if link is not None:
+        return link
+    if "prev" in (said := answer.headers.get("link", "").lower()) and "next" not in said:
         return None
-    base = re.sub(r"&max_id=[^&]*", "", url)
-    return f"{base}&max_id={quote(last, safe='')}" if parse_qs(here.query).get("max_id") != [last] else None
+    ids = (id_of(status.get("id")) for status in reversed(statuses) if isinstance(status, dict))
+    last = next(filter(None, ids), None)
+    if last is None or parse_qs(urlsplit(place.next).query).get("max_id") == [last]:
+        return None
+    return f"{_first_page(place.server, place.id)}&max_id={quote(last, safe='')}"
 
 
-def _page(record: dict[str, object], server: str, acct: str) -> str:
-    url = record.get("url")
-    return url if isinstance(url, str) and url.startswith("http") else f"{server}/@{acct.split('@')[0]}"
-
-
-def _refusal(answer: Answer, server: str) -> SourceError:
-    said = answer.value.get("error") if isinstance(answer.value, dict) else None
-    words = f": {shorten(said)}" if isinstance(said, str) else ""
-    name = urlsplit(server).netloc
-    if answer.status in (401, 403):
-        return SourceError(
-            f"{name} shows posts to people who are signed in only{words}.",
-            next="ask for the archive (Settings, Import and export, Data export), and pass that file",
-        )
-    return NetworkTrouble(
-        f"{name} answered {answer.status}{words}, which is not what Mastodon's API answers.",
-        why="It may not be a Mastodon server, or one that keeps its API closed.",
-        next="check the server's name, or pass the archive that it exports",
-    )
+def _joined(here: str, link: str | None) -> str | None:
+    if link is None or not link or len(link) > LONGEST_ADDRESS:
+        return None
+    try:
+        address = urljoin(here, link)
+        there, now = urlsplit(address), urlsplit(here)
+    except ValueError:
+        return None
+    same = (there.scheme, there.netloc, there.path) == (now.scheme, now.netloc, now.path)
+    return address if same and server_in(address) else None

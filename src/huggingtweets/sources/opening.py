@@ -4,7 +4,8 @@ In: a path. Out: pieces of bytes, how much of the file they came from, and wheth
 
 - What the file is, is decided by its first bytes and never by its name.
 - gzip is unpacked on the way; a damaged one gives what could be read before the damage.
-- Archives, pictures, documents and other binary files are refused with a sentence about what they are.
+- Archives, pictures, documents and other binary files are refused with a sentence about what they are and what would
+  be read instead.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from huggingtweets.errors import SourceError, UnreadableFile
+from huggingtweets.sources.tally import shorten
 
 CHUNK_BYTES = 1 << 18
 BOMB_BYTES = 1 << 26  # below this, even the densest gzip does no harm
@@ -26,6 +28,8 @@ BOMB_RATIO = 200  # posts pack about 1 : 5, the most repetitive JSON about 1 : 3
 GZIP = b"\x1f\x8b"
 PARQUET = b"PAR1"
 _AS_FILE = "save the posts as CSV, JSON or plain text, and pass that file"
+_ARCHIVES = "Read are X archives (tweets.js in them), Mastodon archives (outbox.json) and Bluesky repositories (.car)."
+_MOST_SHOWN = 5  # names of files
 _MAGIC = (
     (b"%PDF", "a PDF document"),
     (b"\x89PNG", "a PNG picture"),
@@ -47,6 +51,19 @@ _MAGIC = (
     (PARQUET, "a Parquet file inside a gzip file"),
 )
 _X_ARCHIVE_MEMBER = re.compile(r"(?:^|/)(?:data/)?(?:tweets?|account|manifest)\.js$|(?:^|/)data/js/tweets/")
+_POSTS_FILE = re.compile(r".+\.(?:csv|tsv|jsonl?|ndjson|txt|parquet|car)(?:\.gz)?", re.IGNORECASE)
+_OFFICE = {  # a member or the beginning of one
+    "xl/": ("an Excel workbook", "in Excel, choose Save As, CSV UTF-8, and pass that file"),
+    "word/": ("a Word document", _AS_FILE),
+    "ppt/": ("a PowerPoint presentation", _AS_FILE),
+    "content.xml": ("an OpenDocument file", "choose Save As, Text CSV, and pass that file"),
+    "Index/Document.iwa": ("a Numbers or Pages document", "export it as CSV, and pass that file"),
+}
+_MARKUP = (
+    (re.compile(rb"<!doctype html|<html", re.IGNORECASE), "a web page"),
+    (re.compile(rb"<\?xml|<rss|<feed", re.IGNORECASE), "an XML document"),
+    (re.compile(rb"\{\\rtf"), "a rich text document"),
+)
 
 
 class FileBytes:
@@ -57,7 +74,9 @@ class FileBytes:
         self.read_bytes = 0
         self.cut_short = False
         with translated_errors(path):
-            _refuse_folders(path)
+            if path.is_dir():
+                raise _folder(path)
+            refuse_devices(path)
             self.size_bytes = path.stat().st_size
 
     @property
@@ -159,51 +178,98 @@ def translated_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _refuse_folders(path: Path) -> None:
-    if path.is_dir():
-        _refuse_folder(path)
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise UnreadableFile(f"{path} is a device or a pipe.", next="save the posts as a file, and pass that")
+def refuse_devices(path: Path) -> None:
+    """Raises UnreadableFile for what may never end, or can be read only once."""
+    with translated_errors(path):
+        mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise UnreadableFile(
+            f"{path} is a device or a pipe.",
+            why="A file is read more than once.",
+            next=f"pass it through standard input: huggingtweets create - < {path}",
+        )
 
 
-def _refuse_folder(path: Path) -> None:
-    if any((path / name).exists() for name in ("data/tweets.js", "data/tweet.js", "tweet.js", "data/js/tweets")):
-        raise _not_yet(path, "an unpacked X archive")
-    if (path / "outbox.json").exists():
-        raise _not_yet(path, "an unpacked Mastodon archive")
-    raise UnreadableFile(f"{path} is a folder.", next="pass one of the files in it")
+def _folder(path: Path) -> UnreadableFile:
+    """What a folder holds that could have been meant; archives in it have been looked for."""
+    if (path / "bot.json").exists():
+        return UnreadableFile(
+            f"{path} is a bot, not a source of posts.", next=f"huggingtweets update {path.name}, to add what is new"
+        )
+    files = [str(file) for file in sorted(path.iterdir()) if _POSTS_FILE.fullmatch(file.name)]
+    return UnreadableFile(
+        f"{path} is a folder without an archive in it.",
+        why=_ARCHIVES,
+        next=f"pass {_one_of(files)}" if files else "pass an archive, or a file of posts",
+    )
 
 
-def _not_yet(path: Path, what: str) -> UnreadableFile:
-    return UnreadableFile(f"{path} is {what}, which this version does not read.", next=_AS_FILE)
+def _one_of(names: list[str]) -> str:
+    shown = ", ".join(names[:_MOST_SHOWN]) + (
+        f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+    )
+    return names[0] if len(names) == 1 else f"one of these: {shown}"
 
 
 def refuse_other_kinds(path: Path, head: bytes) -> None:
     """Raises UnreadableFile for what is plainly no file of posts; `head` is unpacked."""
     if head.startswith(b"PK") and head[2:4] in (b"\x03\x04", b"\x05\x06", b"\x07\x08"):
-        raise _not_yet(path, _what_zip(path))
+        raise _zip(path)
     if head[257:262] == b"ustar":
-        raise _not_yet(path, "a tar archive")
+        raise _packed(path, "a tar archive", [])
     if b"eroots" in head[:64] and b"gversion" in head[:128]:
-        raise _not_yet(path, "a Bluesky repository (CAR)")
-    if re.match(rb"\s*(?:\xef\xbb\xbf)?\s*(?:window\.|Grailbird\.data)", head):
-        raise _not_yet(path, "a part of an X archive")
-    name = next((name for magic, name in _MAGIC if head.startswith(magic)), None)
-    if name is not None and (b"\0" in head or not head.isascii() or name.startswith("a PDF")):
-        raise UnreadableFile(f"{path} is {name}, not a file of posts.", next=_AS_FILE)
+        raise _not_a_file(path, "a Bluesky repository (CAR)")
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith((b"window.YTD", b"window.__THAR", b"Grailbird.data")):
+        raise _not_a_file(path, "a part of an X archive")
+    for pattern, name in _MARKUP:
+        if pattern.match(start):
+            raise UnreadableFile(
+                f"{path} is {name}, not a file of posts.",
+                why="If it came with an archive, the archive is what holds the posts.",
+                next="pass the archive, as a zip or unpacked, or a file of posts",
+            )
+    kind = next((name for magic, name in _MAGIC if head.startswith(magic)), None)
+    if kind is not None and (b"\0" in head or not head.isascii() or kind.startswith("a PDF")):
+        raise UnreadableFile(f"{path} is {kind}, not a file of posts.", next=_AS_FILE)
 
 
-def _what_zip(path: Path) -> str:
+def _not_a_file(path: Path, what: str) -> UnreadableFile:
+    """For what is read, but as something else; it comes here as `file:` or packed once more."""
+    return UnreadableFile(
+        f"{path} is {what}, not a plain file of posts.",
+        next=f"unpack it if it is gzipped, and pass it without file:, as {path}",
+    )
+
+
+def _zip(path: Path) -> UnreadableFile:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            names = [name for name in archive.namelist() if not name.startswith("__MACOSX/")]
     except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile):
-        return "a damaged zip archive"
-    if "xl/workbook.xml" in names:
-        return "an Excel workbook"
+        return UnreadableFile(
+            f"{path} is a damaged zip archive.",
+            why=f"No posts are found in what is left of it. {_ARCHIVES}",
+            next="copy or download it again",
+        )
+    for member, (what, next) in _OFFICE.items():
+        if any(name.startswith(member) for name in names):
+            return UnreadableFile(f"{path} is {what}, not a file of posts.", next=next)
     if any(_X_ARCHIVE_MEMBER.search(name) for name in names):
-        return "an X archive"
-    return "a Mastodon archive" if any(name.endswith("outbox.json") for name in names) else "a zip archive"
+        return _not_a_file(path, "an X archive")
+    if any(name.endswith("outbox.json") for name in names):
+        return _not_a_file(path, "a Mastodon archive")
+    return _packed(path, "a zip archive", names)
+
+
+def _packed(path: Path, what: str, names: list[str]) -> UnreadableFile:
+    """For an archive that we can't tell from any other, with what in it could be posts."""
+    files = [shorten(name) for name in names if _POSTS_FILE.fullmatch(name)]
+    return UnreadableFile(
+        f"{path} is {what} that no network we know hands out.",
+        why=_ARCHIVES,
+        next=f"unpack it, and pass {_one_of(files) if files else 'the file with the posts'}",
+    )
 
 
 def refuse_binary(path: Path, text: str) -> None:

@@ -6,6 +6,7 @@ Not covered: how a page is asked for (each network's).
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ MOST_PAGES = 100_000
 
 SAME_PAGE = "pages that led back to themselves (the download ends there)"
 ONLY_EMPTY = "pages in a row without a post (the download ends there)"
+TOO_MANY = f"pages beyond the {MOST_PAGES:,}th (the download ends there)"
 NO_AVATAR = "pictures that could not be had (one is drawn instead)"
 
 MakeClient = Callable[[str, Tell], Client]  # of a first address and who is told
@@ -36,22 +38,26 @@ class Patience:
     """Ends a download that a server would let run for ever."""
 
     tally: Tally
-    _seen: set[str] = field(default_factory=set)
+    _seen: set[bytes] = field(default_factory=set)  # digests: a cursor may be long
     _empty: int = 0
 
     def goes_on(self, cursor: str | None, posts: int) -> bool:
         """Whether to ask for the page behind `cursor`, after one with so many entries."""
         if cursor is None:
             return False
-        if cursor in self._seen:
+        digest = hashlib.sha256(cursor.encode("utf-8", "replace")).digest()
+        if digest in self._seen:
             self.tally.add(SAME_PAGE)
             return False
-        self._seen.add(cursor)
+        self._seen.add(digest)
         self._empty = 0 if posts else self._empty + 1
         if self._empty > MOST_EMPTY_PAGES:
             self.tally.add(ONLY_EMPTY, count=self._empty)
             return False
-        return len(self._seen) < MOST_PAGES
+        if len(self._seen) >= MOST_PAGES:
+            self.tally.add(TOO_MANY)
+            return False
+        return True
 
 
 def write_cursor(**state: str | int | bool | None) -> str:
@@ -62,7 +68,7 @@ def read_cursor(cursor: str | None, *needed: str) -> Mapping[str, str] | None:
     """The texts in a cursor; None when it is none of ours."""
     try:
         state = json.loads(cursor or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(state, dict) or not all(isinstance(state.get(name), str) for name in needed):
         return None
@@ -74,7 +80,7 @@ def fetch_avatar(client: Client, addresses: list[object], tally: Tally) -> bytes
     tried = [address for address in addresses if isinstance(address, str) and address.startswith("http")]
     for address in tried:
         try:
-            answer = client.get_bytes(address, limit_bytes=LARGEST_AVATAR_BYTES)
+            answer = client.get_bytes(address, limit_bytes=LARGEST_AVATAR_BYTES, tries=2)
         except (NetworkTrouble, ConsentRefused):
             continue
         if answer.ok and is_picture(answer.body):

@@ -37,11 +37,12 @@ def records(path: Path, text_column: str | None, on_progress: Callable[[float], 
         total, seen = file.metadata.num_rows, 0
         batches = file.iter_batches(batch_size=BATCH_ROWS, columns=list(wanted.values()))
         while (batch := _next(batches, path)) is not None:
-            cells = {name: _values(batch.column(column), path) for name, column in wanted.items()}
+            with _translated_damage(path):
+                values = {name: cells(batch.column(column)) for name, column in wanted.items()}
             seen += batch.num_rows
             on_progress(seen / max(1, total))
             for index in range(batch.num_rows):
-                yield {name: values[index] for name, values in cells.items()}
+                yield {name: column[index] for name, column in values.items()}
 
 
 def _wanted(schema: pa.Schema, text_column: str | None) -> dict[str, str]:
@@ -88,17 +89,17 @@ def _next(batches: Iterator[pa.RecordBatch], path: Path) -> pa.RecordBatch | Non
         return next(batches, None)
 
 
-def _values(column: pa.Array, path: Path) -> list[object]:
+def cells(column: pa.Array | pa.ChunkedArray) -> list[object]:
+    """The values of a column as Python has them, times with a zone; raises what pyarrow raises."""
     import pyarrow as pa
 
-    with _translated_damage(path):
-        if pa.types.is_timestamp(column.type):
-            return [_moment(value) for value in _microseconds(column).to_pylist()]
-        values: list[object] = column.to_pylist()
+    if pa.types.is_timestamp(column.type):
+        return [_moment(value) for value in _microseconds(column).to_pylist()]
+    values: list[object] = column.to_pylist()
     return [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in values]
 
 
-def _microseconds(column: pa.Array) -> pa.Array:
+def _microseconds(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Nanoseconds would be refused by Python's datetime; a timestamp's own number is in UTC, zone or none."""
     import pyarrow as pa
 

@@ -5,22 +5,25 @@ In: one parsed value (a row, a tweet, a page of tweets). Out: `Found` posts, wit
 - Rows of tables, flat JSON, both Trump Twitter Archives, X's v1.1 objects, and v2 objects in both of X's vocabularies
   (`note_tweet` and `note_post`, ...) differ in their names only; one reader that knows all names reads them all.
 - Pages (`data` with `includes`), objects that hold an array of posts, and `{"tweet": {...}}` are opened first.
-- Bluesky's and Mastodon's JSON is recognised, so that it is refused rather than read as something else.
+- What Bluesky's and Mastodon's APIs answered is told by its form, and read by `answers`.
+- A row that says it was not public is never a post, in whatever table it stands.
 
-Not covered: deciding whose posts to take, and what an unmarked `RT @name:` is; both need the whole file (see `files`).
+Not covered: deciding whose posts to take, and what an unmarked `RT @name:` is; both need all rows (see `timeline`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
-from huggingtweets.posts import Kind
-from huggingtweets.sources import columns
+from huggingtweets.posts import Post
+from huggingtweets.sources import answers, columns
 from huggingtweets.sources.authors import SURROGATE, Author, author_of, plain
 from huggingtweets.sources.columns import Record, first_of
-from huggingtweets.sources.kinds import kind_of
+from huggingtweets.sources.fediverse_text import html_to_text
+from huggingtweets.sources.found import Found, Read, Unusable
+from huggingtweets.sources.kinds import kind_of, references
+from huggingtweets.sources.mastodon_posts import PRIVATE
 from huggingtweets.sources.tally import (
     NO_TEXT,
     NOT_POSTS,
@@ -32,12 +35,19 @@ from huggingtweets.sources.tally import (
     shorten,
 )
 from huggingtweets.sources.values import (
+    LATEST,
     is_blank,
+    is_reference,
+    is_true,
     parse_id,
     parse_language,
     parse_time,
 )
+from huggingtweets.sources.x_posts import count
 
+HOLDERS = frozenset(  # keys that hold a post without being a column of text
+    ("data", "tweet", "note_tweet", "note_post", "record", "value", "object", "feed", "records", "posts", "statuses")
+)
 DEEPEST_ARRAY = 3  # arrays of posts inside objects inside arrays: no export nests further
 
 _NOTICES = frozenset(
@@ -54,63 +64,26 @@ _NOTICES = frozenset(
         "meta",
     )
 )
+_ERROR_KEYS = frozenset(("error", "error_description", "message", "status", "code"))
+_NOT_PUBLIC = frozenset(
+    ("private", "direct", "followers", "followers_only", "mutuals_only", "specified", "limited", "list", "circle")
+)
 _PAGE_KEYS = frozenset(("includes", "meta", "__twarc", "errors"))
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A post, before it is known whose posts are wanted."""
+def posts_in(value: object, text_column: str | None = None, now: datetime = LATEST) -> Iterator[Read]:
+    """Every post in one value of a file; no post is younger than `now`.
 
-    text: str
-    id: str | None
-    created_at: datetime | None
-    kind: Kind
-    lang: str | None
-    author: Author | None
-    tells_reposts: bool  # whether the record has a field that would say if it were one
-    details_lost: tuple[tuple[str, str], ...]  # what and an example, as for a Tally
-
-
-@dataclass(frozen=True, slots=True)
-class Unusable:
-    """A row that is no post: why, an example, and the keys it has."""
-
-    what: str
-    example: str
-    keys: tuple[str, ...] = ()
-
-
-def foreign_network(value: object) -> str | None:
-    """Whose JSON this is, when it is not X's or a plain table's.
-
-    >>> foreign_network({"content": "<p>hi</p>", "visibility": "public"})
-    'Mastodon'
-    """
-    if not isinstance(value, dict):
-        return None
-    if {"@context", "orderedItems"} & value.keys() or {"content", "visibility"} <= value.keys():
-        return "Mastodon"
-    kind = value.get("$type")
-    is_record = isinstance(kind, str) and kind.startswith("app.bsky.")
-    is_view = isinstance(value.get("record"), dict) and "uri" in value
-    holds_views = any(_begins_with_view(value.get(name)) for name in ("feed", "records"))
-    is_profile = {"did", "handle"} <= value.keys()
-    return "Bluesky" if is_record or is_view or holds_views or is_profile else None
-
-
-def _begins_with_view(items: object) -> bool:
-    first = items[0] if isinstance(items, list) and items else None
-    return isinstance(first, dict) and bool({"post", "uri", "cid"} & first.keys())
-
-
-def posts_in(value: object, text_column: str | None = None) -> Iterator[Found | Unusable]:
-    """Every post in one value of a file.
-
-    >>> [found.text for found in posts_in({"data": [{"id": "1", "text": "hi"}], "meta": {}})]
+    >>> [found.post.text for found in posts_in({"data": [{"id": "1", "text": "hi"}], "meta": {}})]
     ['hi']
     """
     for record, users in _open(value, text_column):
-        yield read_record(record, users, text_column) if isinstance(record, dict) else _not_a_post(record)
+        if not isinstance(record, dict):
+            yield Unusable(NOT_POSTS, _shown(record))
+        elif answers.is_answer(record):
+            yield answers.read(record, now)
+        else:
+            yield read_record(record, users, text_column)
 
 
 def _open(value: object, text_column: str | None, depth: int = 0) -> Iterator[tuple[object, Record]]:
@@ -126,6 +99,10 @@ def _open(value: object, text_column: str | None, depth: int = 0) -> Iterator[tu
         users = _users_of(value.get("includes"))
         for item in data if isinstance(data, list) else [data]:
             yield item, users
+    elif answers.is_empty_page(value):
+        return
+    elif answers.is_answer(value):
+        yield value, {}
     elif depth < DEEPEST_ARRAY and (held := _held_array(value, text_column)) is not None:
         for item in held:
             yield from _open(item, text_column, depth + 1)
@@ -149,17 +126,15 @@ def _held_array(value: Record, text_column: str | None) -> list[object] | None:
 
 
 def _begins_with_post(array: list[object], text_column: str | None) -> bool:
-    first = array[0] if array else None
-    return isinstance(first, dict) and ("data" in first or "tweet" in first or _has_text(first, text_column))
+    first = next((item for item in array[:5] if isinstance(item, dict)), None)
+    if first is None:
+        return False
+    return "data" in first or "tweet" in first or answers.is_answer(first) or _has_text(first, text_column)
 
 
 def _has_text(value: Record, text_column: str | None) -> bool:
     keys = {columns.normal(key) for key in value}
     return not keys.isdisjoint(columns.TEXT) or (text_column is not None and columns.normal(text_column) in keys)
-
-
-def _not_a_post(value: object) -> Unusable:
-    return Unusable(NOT_POSTS, _shown(value))
 
 
 def _shown(value: object) -> str:
@@ -170,33 +145,68 @@ def _shown(value: object) -> str:
 def read_record(record: Record, users: Record, text_column: str | None) -> Found | Unusable:
     """One post from one record.
 
-    >>> read_record({"Tweet": "RT @a: hi", "isRetweet": "t"}, {}, None).kind
+    >>> read_record({"Tweet": "RT @a: hi", "isRetweet": "t"}, {}, None).post.kind
     'repost'
     """
     fields = {columns.normal(key): value for key, value in reversed(record.items())}
     raw = _raw_text(fields, text_column)
-    if raw is None or not raw.strip("\0 \t\r\n"):
+    if raw is None or not raw.strip("\0 \t\r\n") or fields.keys() <= _ERROR_KEYS:
         return _without_text(record, fields)
-    text = plain(raw)
+    visibility = fields.get(columns.VISIBILITY)
+    if isinstance(visibility, str) and visibility.strip().casefold() in _NOT_PUBLIC:
+        return Unusable(PRIVATE, visibility)
+    is_html = visibility is not None and "<" in raw and raw == fields.get("content")  # a table of Mastodon's posts
+    text = plain(html_to_text(raw) if is_html else raw)
     kind, tells_reposts = kind_of(fields)
     raw_id, raw_time = first_of(fields, columns.ID), first_of(fields, columns.TIME)
     post_id, created_at = parse_id(raw_id), parse_time(raw_time)
+    author = author_of(fields, users)
     lost = (
         (SURROGATES, text if SURROGATE.search(raw) else None),
         (NULS, text if "\0" in raw else None),
         (RUINED_IDS, None if post_id or is_blank(raw_id) else _shown(raw_id)),
         (UNREAD_TIMES, None if created_at or is_blank(raw_time) else _shown(raw_time)),
     )
-    return Found(
+    post = Post(
         text=text,
+        account="",
         id=post_id,
         created_at=created_at,
         kind=kind,
         lang=parse_language(first_of(fields, columns.LANGUAGE)),
-        author=author_of(fields, users),
-        tells_reposts=tells_reposts,
-        details_lost=tuple((what, example) for what, example in lost if example is not None),
+        html_escaped=not is_html,  # other exports write what X's API gave them, and that escapes & < >
+        likes=_likes(fields),
+        reply_to=_answered_post(fields),
+        self_reply=kind == "reply" and author is not None and _answers(fields, author),
+        sensitive=is_true(first_of(fields, columns.SENSITIVE)),
+        warning=_warning(fields),
     )
+    details = tuple((what, example) for what, example in lost if example is not None)
+    return Found(post, author, tells_reposts, details)
+
+
+def _likes(fields: Record) -> int | None:
+    metrics = fields.get("public_metrics")
+    said = metrics.get("like_count") if isinstance(metrics, dict) else first_of(fields, columns.LIKES)
+    return count(parse_id(said))
+
+
+def _answered_post(fields: Record) -> str | None:
+    if (written := parse_id(first_of(fields, columns.REPLY_TO))) is not None:
+        return written if is_reference(written) else None
+    return next((parse_id(item.get("id")) for item in references(fields) if item.get("type") == "replied_to"), None)
+
+
+def _answers(fields: Record, author: Author) -> bool:
+    """Whether the account that a reply answers is its own author."""
+    name = first_of(fields, columns.ANSWERED_NAME)
+    by_name = isinstance(name, str) and author.handle is not None and name.casefold() == author.handle.casefold()
+    return by_name or parse_id(first_of(fields, columns.ANSWERED)) == author.key
+
+
+def _warning(fields: Record) -> str | None:
+    said = first_of(fields, columns.WARNING)
+    return plain(said).strip() or None if isinstance(said, str) and not is_blank(said) else None
 
 
 def _without_text(record: Record, fields: Record) -> Unusable:

@@ -49,8 +49,8 @@ class Tally:
 
     def add(self, what: str, example: str = "", count: int = 1) -> None:
         self._counts[what] = self._counts.get(what, 0) + count
-        if example:
-            self._examples.setdefault(what, shorten(example))
+        if example and what not in self._examples:
+            self._examples[what] = shorten(example)
 
     def take(self) -> tuple[Loss, ...]:
         """Everything since the last call."""
@@ -60,13 +60,13 @@ class Tally:
         return losses
 
 
-def shorten(text: str) -> str:
-    """One printable line of at most `EXAMPLE_LENGTH` characters.
+def shorten(text: str, length: int = EXAMPLE_LENGTH) -> str:
+    """One printable line of at most so many characters.
 
     >>> shorten("two\\nlines")
     'two lines'
     """
     # A terminal acts on control characters; an example must not.
-    line = "".join(char if char.isprintable() else " " for char in text[: 4 * EXAMPLE_LENGTH])
+    line = "".join(char if char.isprintable() else " " for char in text[: 4 * length])
     line = " ".join(line.split())
-    return line if len(line) <= EXAMPLE_LENGTH else line[: EXAMPLE_LENGTH - 1] + "…"
+    return line if len(line) <= length else line[: length - 1] + "…"

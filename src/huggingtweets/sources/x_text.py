@@ -6,20 +6,25 @@ In: the text as X has it, and its entities in any of three shapes: `indices` (v1
 - Places are code points of the text as it stands, escaped or not; numbers may be strings. A place that does not hold
   the link is not believed, and the link is looked for instead.
 - Links are edited from the last to the first, before anything is unescaped.
-- A quoted post is the link to a post that stands last; its words are not the author's.
+- A quoted post is the link to a post that stands last; its words are not the author's. A long post's short form ends
+  with a link to itself, which goes without making it a quote.
 """
 
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-_POST_ADDRESS = re.compile(r"https?://(?:www\.|mobile\.)?(?:twitter|x)\.com/\w+/status(?:es)?/\d+/?(?:\?\S*)?", re.I)
+_POST_ADDRESS = re.compile(
+    r"https?://(?:www\.|mobile\.)?(?:twitter|x)\.com/(?:i/web|\w+)/status(?:es)?/(\d+)/?(?:\?\S*)?", re.I
+)
 _MEDIA_ADDRESS = re.compile(r"https?://(?:www\.)?(?:twitter|x)\.com/\w+/status/\d+/(?:photo|video)/\d+", re.I)
 _WEB_ADDRESS = re.compile(r"https?://\S+", re.I)
 LONGEST_ADDRESS = 4_000  # characters
+MOST_LINKS = 200  # more than fit into the longest post that anybody reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +38,17 @@ class Link:
     is_media: bool
 
     @property
-    def is_post(self) -> bool:
-        return bool(self.expanded and _POST_ADDRESS.fullmatch(self.expanded))
+    def post_id(self) -> str | None:
+        """The post that it leads to."""
+        found = _POST_ADDRESS.fullmatch(self.expanded or "")
+        return found[1] if found else None
 
 
 def links_of(*entities: object) -> list[Link]:
     """Every link that the entities name, once each; whatever is of the wrong shape is passed over."""
-    links: dict[str, Link] = {}
-    for link in _links(entities):
-        links.setdefault(link.short, link)
+    links: dict[tuple[str, int], Link] = {}
+    for link in itertools.islice(_links(entities), MOST_LINKS):
+        links.setdefault((link.short, link.start), link)  # several photos share a link and its place
     return list(links.values())
 
 
@@ -78,28 +85,28 @@ def _number(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else -1
 
 
-def apply_links(text: str, links: Iterable[Link], *, escaped: bool) -> tuple[str, bool]:
+def apply_links(text: str, links: Iterable[Link], *, escaped: bool, own_id: str | None = None) -> tuple[str, bool]:
     """
     >>> link = Link("https://t.co/a", "https://example.org/?a=1&b=2", 4, 18, False)
     >>> apply_links("Map https://t.co/a", [link], escaped=True)
     ('Map https://example.org/?a=1&amp;b=2', False)
     """
-    placed = sorted(((_place(text, link), link) for link in links), key=lambda pair: -pair[0])
     quotes = False
-    for start, link in placed:
+    for start, link in sorted(((_place(text, link), link) for link in links), key=lambda pair: -pair[0]):
         if start < 0 or not text.startswith(link.short, start):
             continue
         before, after = text[:start], text[start + len(link.short) :]
         if link.is_media:
             text = before.rstrip() + after if not after.strip() else before.rstrip() + " " + after.lstrip()
-        elif link.is_post and not after.strip():
-            text, quotes = before.rstrip(), True
+        elif link.post_id is not None and not after.strip():
+            text, quotes = before.rstrip(), quotes or link.post_id != own_id
         elif link.expanded and len(link.expanded) <= LONGEST_ADDRESS and _WEB_ADDRESS.fullmatch(link.expanded):
             text = before + (html.escape(link.expanded, quote=False) if escaped else link.expanded) + after
     return text, quotes
 
 
 def _place(text: str, link: Link) -> int:
+    """Where the link stands, -1 where it does not: texts are cut, and entities are not."""
     if link.start >= 0 and text[link.start : link.end] == link.short:
         return link.start
     return text.find(link.short)

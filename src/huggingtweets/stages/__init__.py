@@ -7,11 +7,27 @@ Before a stage works it compares the key it would have now, made of its settings
 from __future__ import annotations
 
 from huggingtweets.stages.adopting import adopt
-from huggingtweets.stages.building import build
-from huggingtweets.stages.continuing import keep_previous
+from huggingtweets.stages.building import build, is_built
+from huggingtweets.stages.continuing import is_pending, keep_previous, leave_outdated, start_afresh
 from huggingtweets.stages.describing import describe
 from huggingtweets.stages.downloading import add_new, fetch, renew, word_of
 from huggingtweets.stages.scoring import evaluate
-from huggingtweets.stages.training import train
+from huggingtweets.stages.training import is_trained, train
 
-__all__ = ["add_new", "adopt", "build", "describe", "evaluate", "fetch", "keep_previous", "renew", "train", "word_of"]
+__all__ = [
+    "add_new",
+    "adopt",
+    "build",
+    "describe",
+    "evaluate",
+    "fetch",
+    "is_built",
+    "is_pending",
+    "is_trained",
+    "keep_previous",
+    "leave_outdated",
+    "renew",
+    "start_afresh",
+    "train",
+    "word_of",
+]

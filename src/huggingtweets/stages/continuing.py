@@ -5,33 +5,57 @@
 - What it was trained on is marked in `dataset/trained.txt`: such a text is never held out any more, because a score on
   it would measure memory.
 - It learns the new texts and as many of the old ones, so that the old are not forgotten.
+- When base or cleaning change, the marks are of other texts and the model is of another base: then nothing is gone on
+  from, and all is trained anew.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import shutil
 from collections.abc import Sequence
 
-from huggingtweets.botdir import BotDir, new_folder, read_lines_as, storage_errors, write_text
+from huggingtweets.botdir import BotDir, key_of, new_folder, read_lines_as, storage_errors, write_text
+from huggingtweets.config import BotSettings
 from huggingtweets.dataset import Text, mark
 
 REPLAYED = 1.0  # old texts for each new one; measured, see docs/log.md
 
 
-def keep_previous(bot: BotDir) -> None:
-    """Before posts are added; does nothing while an earlier update is still unfinished."""
-    trained = bot.stage("train") or {}
-    pending = bot.read_record().get("continues")
-    if bot.previous.exists() and pending is not None and trained.get("continues") != pending:
-        return
+def keep_previous(bot: BotDir, settings: BotSettings) -> None:
+    """Before posts are added, of a bot whose model was trained on its dataset."""
     marks = trained_marks(bot) | {mark(text) for text in read_lines_as(bot.train_posts, Text.from_json)}
     with new_folder(bot.previous) as folder:
         for file in bot.model.iterdir():
             with storage_errors(bot.previous):
                 shutil.copyfile(file, folder / file.name)
     write_text(bot.trained_marks, "".join(f"{known}\n" for known in sorted(marks)))
-    bot.write_record(continues=trained.get("weights"))
+    bot.write_record(continues=(bot.stage("train") or {}).get("weights"), continues_with=_lasting(settings))
+
+
+def is_pending(bot: BotDir) -> bool:
+    """Whether an update has begun whose training isn't finished."""
+    pending = bot.read_record().get("continues")
+    return bot.previous.exists() and pending is not None and (bot.stage("train") or {}).get("continues") != pending
+
+
+def leave_outdated(bot: BotDir, settings: BotSettings) -> None:
+    """Where base or cleaning have changed since an update began, all is trained anew from the base."""
+    if continued_from(bot) is not None and bot.read_record().get("continues_with") != _lasting(settings):
+        start_afresh(bot)
+
+
+def start_afresh(bot: BotDir) -> None:
+    """The next training begins with the base, and nothing counts as learned."""
+    bot.write_record(continues=None, continues_with=None)
+    bot.trained_marks.unlink(missing_ok=True)
+    shutil.rmtree(bot.previous, ignore_errors=True)
+
+
+def _lasting(settings: BotSettings) -> str:
+    """What an update can't change: the marks are of clean texts, and a model stays of its base."""
+    return key_of(settings.base, dataclasses.asdict(settings.dataset))
 
 
 def trained_marks(bot: BotDir) -> frozenset[str]:

@@ -5,18 +5,24 @@ In: pages. Out: the posts on disk, in the order they came, and what is known of 
 - Each source has a file of posts and a file of what is known (cursor, account, losses, length of the posts' file).
 - The posts are appended first, what is known is renamed into place after them; whatever lies beyond the length that
   was noted belongs to a page that was cut off, and goes.
-- A download of other sources, or of the same at another state, begins anew.
+- A download of another source, or of the same at another state, begins anew; so does one whose files are damaged.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
+import json
 import os
 import shutil
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from huggingtweets.botdir import BotDir, make_folder, read_as, storage_errors, write_json
 from huggingtweets.errors import BotError
@@ -48,26 +54,15 @@ class Partial:
     def _take_up(self) -> None:
         """Goes on from what is noted, where that is of this very download."""
         try:
-            state = read_as(self._state_file, self._checked) if self._state_file.exists() else {}
+            state = read_as(self._state_file, _State.from_json) if self._state_file.exists() else None
         except BotError:
-            state = {}
-        if state.get("key") == self._key and self._size() >= state["bytes"]:
-            self.cursor, self.done = state["cursor"], state["done"]
-            self.posts, self._bytes = state["posts"], state["bytes"]
-            self.account = Account.from_json(state["account"]) if state["account"] else None
-            self.add_losses(Loss(**loss) for loss in state["losses"])
+            state = None
+        if state is not None and state.key == self._key and self._size() >= state.bytes:
+            self.cursor, self.done, self.account = state.cursor, state.done, state.account
+            self.posts, self._bytes = state.posts, state.bytes
+            self.add_losses(state.losses)
         with storage_errors(self.posts_file), self.posts_file.open("ab") as file:
             file.truncate(self._bytes)
-
-    @staticmethod
-    def _checked(state: Any) -> dict[str, Any]:
-        if not isinstance(state["bytes"], int) or not isinstance(state["posts"], int):
-            raise TypeError("a length is not a number")
-        if state["account"] is not None:
-            Account.from_json(state["account"])
-        for loss in state["losses"]:
-            Loss(**loss)
-        return {**state, "key": str(state["key"]), "cursor": state["cursor"], "done": bool(state["done"])}
 
     def _size(self) -> int:
         return self.posts_file.stat().st_size if self.posts_file.exists() else 0
@@ -75,6 +70,7 @@ class Partial:
     def start_over(self) -> None:
         """For a source that can't go on in the middle: what came before would come again."""
         self.posts = self._bytes = 0
+        self.account = None
         self._losses.clear()
         self._examples.clear()
         with storage_errors(self.posts_file), self.posts_file.open("wb"):
@@ -105,16 +101,33 @@ class Partial:
         self.note()
 
     def note(self) -> None:
-        state = {
-            "key": self._key,
-            "cursor": self.cursor,
-            "done": self.done,
-            "posts": self.posts,
-            "bytes": self._bytes,
-            "account": dataclasses.asdict(self.account) if self.account else None,
-            "losses": [dataclasses.asdict(loss) for loss in self.losses],
-        }
-        write_json(self._state_file, state)
+        state = _State(self._key, self.cursor, self.done, self.posts, self._bytes, self.account, self.losses)
+        write_json(self._state_file, dataclasses.asdict(state))
+
+
+@dataclass(frozen=True)
+class _State:
+    """What is known of a download, as its file holds it."""
+
+    key: str
+    cursor: str | None
+    done: bool
+    posts: int
+    bytes: int
+    account: Account | None
+    losses: list[Loss]
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> _State:
+        """The inverse of `asdict`; raises KeyError, TypeError or ValueError on a damaged record."""
+        losses = [Loss(str(loss["what"]), int(loss["count"]), str(loss["example"])) for loss in record["losses"]]
+        account = Account.from_json(record["account"]) if record["account"] is not None else None
+        state = cls(**{**record, "account": account, "losses": losses})
+        if not all(isinstance(number, int) and number >= 0 for number in (state.posts, state.bytes)):
+            raise TypeError("a length is not a number")
+        if not isinstance(state.cursor, str | None) or not isinstance(state.done, bool):
+            raise TypeError("the cursor is not text, or it isn't said whether all is done")
+        return state
 
 
 def discard(bot: BotDir) -> None:
@@ -124,33 +137,55 @@ def discard(bot: BotDir) -> None:
 def in_order(files: Iterable[Path]) -> Iterator[bytes]:
     """The lines of several files of posts, oldest first where all have a time, else as they came.
 
-    Only times, ids and places are kept in memory: the posts of the longest archive needn't fit.
+    Only times and places are kept in memory, as plain numbers: the posts of the longest archive needn't fit. The ids of
+    posts with one and the same time are looked up, and order these.
     """
-    import json
-    from datetime import datetime
+    with contextlib.ExitStack() as stack:
+        lines = _Lines([stack.enter_context(path.open("rb")) for path in files if path.exists()])
+        order: Iterable[int] = range(len(lines.offsets))
+        if len(lines.times) < len(lines.offsets):
+            yield from map(lines.read, order)
+            return
+        order = sorted(order, key=lines.times.__getitem__)
+        for _, same in itertools.groupby(order, key=lines.times.__getitem__):
+            places = list(same)
+            yield from map(lines.read, sorted(places, key=lines.id_of) if len(places) > 1 else places)
 
-    paths = [path for path in files if path.exists()]
-    places: list[tuple[int, int]] = []
-    times: list[tuple[float, str]] = []
-    for number, path in enumerate(paths):
-        with path.open("rb") as lines:
+
+class _Lines:
+    """Where each line of some files is, and its time, where it has one."""
+
+    def __init__(self, files: Sequence[BinaryIO]) -> None:
+        self._files = files
+        self._numbers = array("H")  # of the file
+        self.offsets = array("Q")
+        self.times = array("d")  # Unix seconds
+        for number, file in enumerate(files):
             offset = 0
-            for line in lines:
-                record = json.loads(line)
-                written = record.get("created_at")
-                if written is not None:
-                    times.append((datetime.fromisoformat(written).timestamp(), record.get("id") or ""))
-                places.append((number, offset))
+            for line in file:
+                self._numbers.append(number)
+                self.offsets.append(offset)
                 offset += len(line)
-    order: Iterable[int] = range(len(places))
-    if len(times) == len(places):
-        order = sorted(order, key=times.__getitem__)
-    handles = [path.open("rb") for path in paths]
+                with _damage_named(file):
+                    if (written := json.loads(line).get("created_at")) is not None:
+                        self.times.append(datetime.fromisoformat(written).timestamp())
+
+    def read(self, place: int) -> bytes:
+        file = self._files[self._numbers[place]]
+        file.seek(self.offsets[place])
+        return file.readline()
+
+    def id_of(self, place: int) -> tuple[int, str]:
+        """Numbers in the order of their size."""
+        known = str(json.loads(self.read(place)).get("id") or "")
+        return len(known), known
+
+
+@contextlib.contextmanager
+def _damage_named(file: BinaryIO) -> Iterator[None]:
     try:
-        for index in order:
-            number, offset = places[index]
-            handles[number].seek(offset)
-            yield handles[number].readline()
-    finally:
-        for handle in handles:
-            handle.close()
+        yield
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise BotError(
+            f"{file.name} is damaged: {error}.", next=f"delete {file.name}, then run the same command again"
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +26,8 @@ def train(bot: BotDir, settings: BotSettings, listen: Listener) -> TrainReport:
     """dataset/train.jsonl in; model/, train.jsonl and train.json out."""
     need(bot, bot.train_posts, "build")
     need(bot, bot.holdout_posts, "build")
-    continues = continued_from(bot)
-    key = key_of(settings.base, settings.training.identity, data_digest(bot), *filter(None, [continues]))
-    if bot.is_done("train", key, [bot.train_report]) and _is_whole(bot):
+    continues, key = continued_from(bot), _key(bot, settings)
+    if is_trained(bot, settings):
         shutil.rmtree(bot.previous, ignore_errors=True)
         report = read_as(bot.train_report, TrainReport.from_json)
         listen(StageDone("train", _train_summary(report), skipped=True))
@@ -44,10 +44,22 @@ def train(bot: BotDir, settings: BotSettings, listen: Listener) -> TrainReport:
     base = find_base(settings.base, lambda text: listen(Notice(text)))
     checkpoint = _checkpoint_for(bot, key)
     report = _train_and_save(bot, base, settings, checkpoint, listen)
+    if continues is not None:
+        plan = f"on from the bot as it was, with its new posts and some of the old, {report.plan}"
+        report = dataclasses.replace(report, plan=plan)
     write_json(bot.train_report, report.to_json())
     _finish(bot, key, base)
     listen(StageDone("train", _train_summary(report)))
     return report
+
+
+def is_trained(bot: BotDir, settings: BotSettings) -> bool:
+    """Whether the model is there whole, of this dataset and these settings."""
+    return bot.is_done("train", _key(bot, settings), [bot.train_report]) and _is_whole(bot)
+
+
+def _key(bot: BotDir, settings: BotSettings) -> str:
+    return key_of(settings.base, settings.training.identity, data_digest(bot), *filter(None, [continued_from(bot)]))
 
 
 def _finish(bot: BotDir, key: str, base: Base | None) -> None:

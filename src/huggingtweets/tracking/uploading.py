@@ -1,0 +1,127 @@
+"""`sync`: what was recorded in a bot's folder goes to W&B.
+
+In: a bot with runs that wait. Out: the same runs at W&B, their artifacts tied together as they would have been online.
+
+- W&B's own `wandb sync` uploads; which artifact a run made or used stands in the run's log already (see `client`).
+- What is not recorded yet, because a recording was cut off, is recorded first.
+- Safe to repeat: what has arrived is left alone, and what is sent twice is taken once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from huggingtweets.botdir import BotDir
+from huggingtweets.errors import PublishError
+from huggingtweets.reports import Listener, StageDone, StageStarted, silent
+from huggingtweets.tracking.journal import PARTS, Journal, Recorded, arrived, part_keys
+from huggingtweets.tracking.listening import child_environment, tracker
+from huggingtweets.tracking.reach import Knock, answers, base_url, wish
+
+UPLOAD_S = 600.0  # a bot's runs are small: W&B that takes longer has stopped answering
+
+
+def sync(bot: BotDir, listen: Listener = silent, *, knock: Knock = answers) -> list[str]:
+    """Uploads what waits; returns the addresses of all runs that are there, as far as W&B says them.
+
+    Raises PublishError when nothing was recorded, nobody is logged in, nobody answers, or not everything was taken.
+    """
+    journal, again = Journal(bot), f"huggingtweets sync {bot.name}"
+    if not journal.read():
+        raise PublishError(
+            f"Nothing of {bot.name} was recorded for Weights & Biases.",
+            next="run the create command again with --track offline, which records what is there",
+        )
+    try:
+        wish("online", os.environ, Path.home())
+    except PublishError as error:
+        raise PublishError(error.what, next=f"wandb login, then {again}") from error
+    url = base_url(os.environ, Path.home())
+    if not knock(url):
+        raise PublishError(f"{url} does not answer.", next=f"{again}, once there is a network")
+    listen(StageStarted("sync", "Sending to Weights & Biases"))
+    _record_rest(bot, listen)
+    with journal.locked():
+        waiting = [run for run in journal.read() if run.waiting]
+        for run in waiting:  # one after the other: what a run used has to be there before it
+            said = _upload(bot, run.waiting)
+            if _note_arrivals(journal, run, said):
+                raise PublishError(
+                    f"Weights & Biases did not take everything: {_reason(said)}", next=f"wait a while, then {again}"
+                )
+        shutil.rmtree(journal.folder / "artifacts", ignore_errors=True)  # copies for the upload
+    listen(StageDone("sync", run_url(bot) or "all runs are there", skipped=not waiting))
+    return [run.url for run in journal.read() if run.url]
+
+
+def run_url(bot: BotDir) -> str | None:
+    """Where the training's run is at W&B, if it is there and says so."""
+    run = Journal(bot).latest("train")
+    return run.url if run else None
+
+
+def _record_rest(bot: BotDir, listen: Listener) -> None:
+    """Goes on where a recording was cut off."""
+    stage = next((part for part in reversed(PARTS) if part in part_keys(bot)), None)
+    if stage is not None and Journal(bot).missing(stage):
+        with tracker(bot, "offline", silent) as hear:
+            hear(StageDone(stage, "", skipped=True))
+
+
+def _upload(bot: BotDir, folders: Sequence[str]) -> str:
+    """Returns what W&B's tool said; which folders have arrived is seen by its marks."""
+    for folder in folders:
+        for mark in (bot.path / folder).glob("*.synced"):
+            mark.unlink()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "wandb", "sync", "--include-online", *folders],
+            cwd=bot.path,
+            env=child_environment(os.environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=UPLOAD_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "it took too long"
+    finally:
+        _tidy(bot.path / "wandb")
+    return done.stdout
+
+
+def _tidy(folder: Path) -> None:
+    """What the tool leaves behind for its makers, with the user's name in it."""
+    for name in ("cache", "logs"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for log in folder.glob("debug-cli.*"):
+        log.unlink(missing_ok=True)
+
+
+def _note_arrivals(journal: Journal, run: Recorded, said: str) -> list[str]:
+    """Returns what of the run has not arrived."""
+    found = re.search(rf"https?://\S+/runs/{re.escape(run.id)}\b", said)
+    for folder in run.waiting:
+        if any((journal.bot.path / folder).glob("*.synced")):
+            run = arrived(run, folder, found[0] if found else None)
+    journal.put(run)
+    return run.waiting
+
+
+def _reason(said: str) -> str:
+    """W&B's last word, without its own name in front.
+
+    >>> _reason("wandb: Syncing 1 run(s):\\nwandb: ERROR [a/b] Failed: no.\\n")
+    '[a/b] Failed: no.'
+    """
+    lines = [re.sub(r"^wandb: (?:ERROR |WARNING )?", "", line).strip() for line in said.splitlines()]
+    return next((line for line in reversed(lines) if line), "it gave no reason")
