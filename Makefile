@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: setup demo test check bench docs clean
+.PHONY: setup demo test check bench fuzz docs clean
 
 setup: $(READY)
 
@@ -34,6 +34,11 @@ check: setup
 
 bench: setup
 	$(BIN)/python benchmarks/recipes.py examples/nasa.csv --recipes default original
+
+# every parser of foreign input, a minute each, guided by coverage
+fuzz: setup
+	$(PIP) install --constraint constraints.txt --editable '.[fuzz]'
+	$(BIN)/python tests/fuzz.py --seconds 60
 
 # docs/commands.md from the commands themselves, and the golden card of the tests
 docs: setup

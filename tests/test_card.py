@@ -30,7 +30,7 @@ from huggingtweets.card import render_card
 from huggingtweets.card_header import CardFacts
 from huggingtweets.config import DatasetSettings, SamplingSettings
 from huggingtweets.escaping import inline, plain
-from huggingtweets.posts import Account
+from huggingtweets.posts import Account, Consent
 from huggingtweets.reports import Copying, Counts, DatasetReport, EvalReport, HeldOut, Sample, TrainReport
 
 GOLDEN = Path(__file__).parent / "golden" / "card.md"
@@ -88,8 +88,9 @@ HOSTILE = [
 ]
 
 
-def account(handle: str = "nasa", name: str | None = "NASA", avatar: str = "nasa.png") -> Account:
-    return Account(handle, "x", display_name=name, avatar=avatar)
+def account(handle: str = "nasa", name: str | None = "NASA", avatar: str = "nasa.png", **facts: Any) -> Account:
+    known = {"platform": "x", "consent": Consent("mine", fetched_at="2026-01-02T03:04:05Z"), **facts}
+    return Account(handle, display_name=name, avatar=avatar, **known)
 
 
 def one_account(**changes: Any) -> CardFacts:
@@ -146,7 +147,16 @@ def one_account(**changes: Any) -> CardFacts:
 def three_accounts(**changes: Any) -> CardFacts:
     facts = one_account(
         name="bob-nasa-yuki",
-        accounts=[account(), account("bob@mastodon.social", "Bob 🐘", "bob.png"), account("yuki", "ゆき", "yuki.png")],
+        accounts=[
+            account(),
+            account(
+                *("bob@mastodon.social", "Bob 🐘", "bob.png"),
+                platform="mastodon",
+                signals={"locked": "locked is set", "bot": ""},
+                consent=Consent("permission", "Bob said so by mail, me@bob.example, May 2026", "2026-05-06T00:00:00Z"),
+            ),
+            account("yuki", "ゆき", "yuki.png", platform="file", consent=None),
+        ],
         repo_id=None,
     )
     dataset = dataclasses.replace(
@@ -186,6 +196,7 @@ class Page(HTMLParser):
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.texts: list[str] = []
         self.tables: list[list[list[str]]] = []
+        self.items: list[str] = []  # of lists
         self._open: list[str] = []
         self.feed(MarkdownIt("gfm-like", {"linkify": False}).render(body(text)))
         assert self._open == [], "every element that opens closes"
@@ -198,6 +209,8 @@ class Page(HTMLParser):
             self.tables.append([])
         if tag == "tr":
             self.tables[-1].append([])
+        if tag == "li":
+            self.items.append("")
         if tag in ("td", "th"):
             self.tables[-1][-1].append("")
 
@@ -205,6 +218,8 @@ class Page(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
+        if "li" in self._open:
+            self.items[-1] += data
         if "code" not in self._open:
             self.texts.append(data)
         if "td" in self._open or "th" in self._open:
@@ -488,6 +503,24 @@ def test_a_run_is_linked_only_by_a_plain_https_address() -> None:
         assert Page(render_card(one_account(run_url=bad))).count("a") == 0
 
 
+def test_what_was_said_and_seen_is_told() -> None:
+    section = render_card(three_accounts()).split("## Whose words these are")[1].split("\n## ")[0]
+    nasa, bob, yuki = Page(f"---\n---\n{section}").items
+    assert nasa == (
+        "@nasa, fetched from X on 2026-01-02. Whoever made this bot said that the account is their own."
+        " Nothing in its profile speaks against it."
+    )
+    assert bob.startswith(
+        "@bob@mastodon.social, fetched from Mastodon on 2026-05-06. Whoever made this bot said that its "
+    )
+    assert "owner agreed: “Bob said so by mail, [email], May 2026”." in bob
+    assert bob.endswith("The account approves its followers one by one (locked is set), and is a bot itself.")
+    assert yuki == (
+        "@yuki, from a file. Whose account it is was not asked."
+        " What the account itself says of such use, a file does not tell."
+    )
+
+
 def test_everyone_is_told_what_it_must_not_be_used_for() -> None:
     limits = render_card(one_account()).split("## Limitations and bias")[1].split("\n## ")[0]
     for word in ("invented", "biases", "repeat", "not the opinion", "impersonation", "AI-generated", "licence"):
@@ -504,7 +537,11 @@ def with_name(text: str) -> CardFacts:
     return dataclasses.replace(
         facts,
         name=text,
-        accounts=[account(text, text, text), account("bob", text), account(text, None)],
+        accounts=[
+            account(text, text, text, platform=text, consent=Consent("mine", fetched_at=text)),
+            account("bob", text, consent=Consent("permission", text, text)),
+            account(text, None, signals={text: text, "locked": text}),
+        ],
         dataset=dataclasses.replace(
             facts.dataset,
             counts={text: Counts(1, 2, 3, 4), f"{text}2": Counts(5, 6, 7, 8)},

@@ -96,7 +96,7 @@ def test_the_stages_run_alone_and_again(home: Path) -> None:
     [
         (["create", "rovr.csv"], 1, "Did you mean rover.csv?"),
         (["create", "rover.cvs"], 1, "Did you mean rover.csv?"),
-        (["create", "@nasa"], 1, "an X account"),
+        (["create", "@nasa"], 1, "Before anything of nasa is fetched"),
         (["create"], 2, "Missing argument"),
         (["create", "rover.csv", "--epochs", "0"], 2, "--epochs must be more than 0"),
         (["create", "rover.csv", "--minutes", "soon"], 2, "Invalid value"),

@@ -6,15 +6,15 @@ import dataclasses
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from huggingtweets import stages
 from huggingtweets.botdir import BotDir, write_json
+from huggingtweets.cli import app
 from huggingtweets.config import BotSettings, ImportSettings
 from huggingtweets.consent import Word, judge
 from huggingtweets.errors import BotError, ConsentRefused, SettingsError, StorageError
@@ -276,12 +276,11 @@ def test_no_record_makes_it_again(bots: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_line_forgets_and_takes_back(bots: Path) -> None:
-    def run(*arguments: str) -> tuple[str, str]:
-        code = "from huggingtweets.cli import main; main()"
-        command = [sys.executable, "-c", code, "forget", *arguments, "--bots-dir", str(bots)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return done.stdout, done.stderr
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, ["forget", *arguments, "--bots-dir", str(bots)], catch_exceptions=False)
+        assert done.exit_code == 0
+        return done.output
 
-    assert json.loads(run("@nasa", "--json")[0]) == {"bots": [str(bots / "nasa")], "published": [], "unclear": []}
-    assert "0 bots of @nasa removed." in run("@nasa")[0]
-    assert "@nasa may be made again." in run("@nasa", "--undo")[1]
+    assert json.loads(run("@nasa", "--json")) == {"bots": [str(bots / "nasa")], "published": [], "unclear": []}
+    assert "0 bots of @nasa removed." in run("@nasa")
+    assert "@nasa may be made again." in run("@nasa", "--undo")

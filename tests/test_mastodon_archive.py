@@ -10,7 +10,6 @@ import tarfile
 import tracemalloc
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -182,22 +181,23 @@ def test_both_forms_of_any_post_give_the_same(writing: Writing) -> None:
 FILES = files_of(activities(*EVERYTHING))
 
 
-def packings() -> Iterator[tuple[str, bytes | Files]]:
-    media = {f"media_attachments/files/{number:03}/a.png": PICTURE for number in range(20)}
-    yield "archive-20250214-abc.zip", zipped({**media, **FILES})
-    yield "outer.zip", zipped(FILES, "archive-20250214-abc/")
-    yield "outermost.zip", zipped({**FILES, "../__MACOSX/x"[3:]: b"x", "__MACOSX/b/._outbox.json": b"x"}, "a/b/")
-    yield "stored.tar", tarred({**media, **FILES})
-    yield "old.tar.gz", gzip.compress(tarred({**media, **FILES}, "./"))
-    yield "outer.tgz", gzip.compress(tarred(FILES, "archive/"))
-    yield "folder", {**FILES, **media}
-    yield "outer-folder", {f"archive/{name}": data for name, data in FILES.items()}
+MEDIA = {f"media_attachments/files/{number:03}/a.png": PICTURE for number in range(20)}
+PACKINGS: dict[str, bytes | Files] = {
+    "archive-20250214-abc.zip": zipped({**MEDIA, **FILES}),
+    "outer.zip": zipped(FILES, "archive-20250214-abc/"),
+    "outermost.zip": zipped({**FILES, "._outbox.json": b"x"}, "a/b/"),
+    "stored.tar": tarred({**MEDIA, **FILES}),
+    "old.tar.gz": gzip.compress(tarred({**MEDIA, **FILES}, "./")),
+    "outer.tgz": gzip.compress(tarred(FILES, "archive/")),
+    "folder": {**FILES, **MEDIA},
+    "outer-folder": {f"archive/{name}": data for name, data in FILES.items()},
+}
 
 
-@pytest.mark.parametrize(("name", "content"), packings(), ids=lambda value: value if isinstance(value, str) else "")
-def test_every_packing_gives_the_same(read: Reader, name: str, content: bytes | Files) -> None:
+@pytest.mark.parametrize("name", PACKINGS)
+def test_every_packing_gives_the_same(read: Reader, name: str) -> None:
     posts, losses = posts_of_the_api(EVERYTHING)
-    assert [post.id for post in read(content, name)] == [post.id for post in posts]
+    assert [post.id for post in read(PACKINGS[name], name)] == [post.id for post in posts]
     assert read.account == Account(
         "bakery@social.example",
         "mastodon",
@@ -510,14 +510,14 @@ def test_what_the_actor_says_of_itself_is_reported(read: Reader) -> None:
     ("actor", "entries", "name", "handle"),
     [
         ({"preferredUsername": "bob", "id": "https://a.example/users/1"}, ENTRIES, "x.zip", "bob@a.example"),
-        ({"preferredUsername": "bob", "webfinger": "acct:bob@b.example", "id": ACTOR}, ENTRIES, "x.zip", "bob@b.example"),
-        ({"preferredUsername": "bob", "webfinger": "nonsense", "url": f"{SERVER}/@bob"}, ENTRIES, "x.zip", "bob@social.example"),
+        ({"preferredUsername": "bob", "webfinger": "acct:bob@b.example"}, ENTRIES, "x.zip", "bob@b.example"),
+        ({"preferredUsername": "bob", "webfinger": "x", "url": f"{SERVER}/@bob"}, ENTRIES, "x.zip", "bob@social.example"),
         ({"preferredUsername": "bob"}, ENTRIES, "x.zip", "bob"),
         ({"preferredUsername": 3}, ENTRIES, "x.zip", "bakery@social.example"),
         (None, ENTRIES, "x.zip", "bakery@social.example"),
         (None, [3, {"type": "Announce"}, *NOTES], "x.zip", "bakery@social.example"),
         (None, [{**NOTES[0], "attributedTo": f"{SERVER}/ap/users/109"}], "x.zip", "bakery@social.example"),
-        (None, [{**NOTES[0], "attributedTo": None, "url": None}], "../My archive.old.zip"[3:], "My_archive"),
+        (None, [{**NOTES[0], "attributedTo": None, "url": None}], "My archive.old.zip", "My_archive"),
         (None, [], "x.zip", "x"),
     ],
 )  # fmt: skip
@@ -648,18 +648,16 @@ def test_what_leads_out_of_the_archive_is_refused(read: Reader) -> None:
 # --- size --------------------------------------------------------------------------------------------------------
 
 
-def test_memory_does_not_grow_with_the_texts(read: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page of a thousand posts is held, and a number for each of them; not what they say."""
-    long = "<p>" + "bread and butter " * 200 + "</p>"
-    path = read.write(zipped(files_of([Writing(number, long).activity() for number in range(4_000)])), "archive.zip")
-    assert is_mastodon_archive(path)
+def test_memory_does_not_grow_with_the_texts(read: Reader) -> None:
+    long = f"<p>{'bread and butter ' * 1_000}</p>"
+    private = (Writing(number, long, visibility="private").activity() for number in range(600))
+    path = read.write(zipped(files_of([Writing(900).activity(), *private])), "archive.zip")
     tracemalloc.start()
-    pages = MastodonArchive(path, ImportSettings()).pages()
-    sizes = [len(page.posts) for page in pages]
+    (page,) = MastodonArchive(path, ImportSettings()).pages()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert sizes == [1000, 1000, 1000, 1000, 0]
-    assert peak < 15e6  # of 28 MB of JSON, 14 MB of text
+    assert [post.id for post in page.posts] == [Writing(900).id]
+    assert peak < 5e6  # of 20 MB
 
 
 def test_how_far_it_is_is_told(read: Reader) -> None:

@@ -145,13 +145,12 @@ def module(space: Path, name: str) -> ModuleType:
     return found
 
 
-@pytest.mark.parametrize("start", ["My dream is", "", "<|endoftext|> 🚀"])
-def test_the_same_seed_writes_what_the_bot_writes(space: Path, saved: Path, start: str) -> None:
-    voice = module(space, "voice").Voice(str(saved))
-    written = list(voice.write(start, 4, seed=3))
-    assert written[-1] == Voice(saved).generate(start, 4, seed=3, threads=1)
-    assert all(len(texts) == 4 and text.startswith(start) for texts in written for text in texts)
-    assert list(voice.write(start, 4, seed=4))[-1] != written[-1]
+def test_the_same_seed_writes_what_the_bot_writes(space: Path, saved: Path) -> None:
+    voice, bot = module(space, "voice").Voice(str(saved)), Voice(saved)
+    for start in ("My dream is", "", "<|endoftext|> 🚀"):
+        written = list(voice.write(start, 3, seed=3))
+        assert written[-1] == bot.generate(start, 3, seed=3, threads=1)
+        assert all(len(texts) == 3 and text.startswith(start) for texts in written for text in texts)
 
 
 def test_posts_grow_word_by_word(space: Path, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from huggingtweets.stages.continuing import REPLAYED, lesson, trained_marks
 
 QUICK = TrainingSettings(epochs=1, tokens_per_step=400, learning_rate=5e-3, warmup_steps=2, threads=1, device="cpu")
 POSTS = invented_posts(200, seed=7)
-OLD, NEW = POSTS[:140], POSTS[140:]
+OLD, NEW = POSTS[:160], POSTS[160:]
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_new_posts_without_anything_to_teach_leave_the_model_as_it_is(world: Wor
 
 
 def test_a_second_update_goes_on_from_the_first(world: World) -> None:
-    write(world.file, [*OLD, *NEW[:30]])
+    write(world.file, [*OLD, *NEW[:20]])
     world.update()
     first, seen = world.weights, world.train
     write(world.file, [*OLD, *NEW])
