@@ -17,7 +17,7 @@ from huggingtweets.config import SamplingSettings, TrainingSettings
 from huggingtweets.devices import Device
 from huggingtweets.errors import BotError, SettingsError, StageMissing
 from huggingtweets.training import train
-from huggingtweets.voice import tidy
+from huggingtweets.voice import Voice, tidy
 
 CPU = Device("cpu", "float32", 1)
 
@@ -221,3 +221,9 @@ def test_any_causal_language_model_becomes_a_bot(architecture: str, tiny_gpt2: P
     theirs = [output["generated_text"] for output in generator("My dream is", num_return_sequences=2)]
     ours = Bot(tmp_path / "bot").generate("My dream is", 2, seed=3, threads=1)
     assert ours == ["My dream is" + tidy(text[11:], keep_newlines=False) for text in theirs]
+
+
+def test_a_bot_that_names_nobody_never_writes_a_handle(tiny_gpt2: Path) -> None:
+    voice = Voice(tiny_gpt2, names_nobody=True)
+    (text,) = voice.generate("Thanks @alice and @bob@social.example:", seed=0, threads=1)
+    assert text.startswith("Thanks @[name] and @[name]:")

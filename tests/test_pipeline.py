@@ -392,3 +392,13 @@ def test_nothing_in_the_bot_names_the_folder_of_the_user(bot: ht.Bot) -> None:
     published = [bot.dir.card, *bot.dir.model.glob("*.json")]
     assert not any(os.fsencode(str(Path.home())) in file.read_bytes() for file in published)
     assert not any(str(bot.path.parent.parent).encode() in file.read_bytes() for file in published)
+
+
+def test_settings_that_leave_nothing_to_learn_from_do_not_stay(bot: ht.Bot, tiny_gpt2: Path) -> None:
+    from huggingtweets.pipeline import run, settings_of
+
+    before = settings_of(bot.dir)
+    too_strict = dataclasses.replace(before, dataset=dataclasses.replace(before.dataset, since="2030-01-01"))
+    with pytest.raises(TooLittleText):
+        run(bot.dir, ["build"], too_strict)
+    assert settings_of(bot.dir) == before

@@ -177,7 +177,11 @@ class Bot:
                 raise BotError(f"There is no bot at {self.path}.", next="huggingtweets create FILE")
             raise StageMissing(f"{self.name} is not trained yet.", next=f"huggingtweets train {self.name}")
         settings = (self.dir.stage("build") or {}).get("settings", {})
-        return Voice(self.dir.model, keeps_newlines=bool(settings.get("keep_newlines", False)))
+        return Voice(
+            self.dir.model,
+            keeps_newlines=bool(settings.get("keep_newlines", False)),
+            names_nobody=settings.get("mentions") == "neutral",
+        )
 
 
 def _read(kind: type[R], file: Path) -> R | None:

@@ -16,7 +16,7 @@ from huggingtweets.bot import BOTS_DIR, Bot
 from huggingtweets.botdir import BotDir, bot_name
 from huggingtweets.config import MAX_ACCOUNTS, BotSettings, ImportSettings
 from huggingtweets.consent import Word, ask_first, judge
-from huggingtweets.errors import BotError, SettingsError
+from huggingtweets.errors import BotError, SettingsError, TooLittleText
 from huggingtweets.posts import Post
 from huggingtweets.reports import Listener, silent
 from huggingtweets.sources import join_parts, recognise
@@ -107,10 +107,14 @@ def run(
     with bot.locked():
         if again:
             bot.forget(names)
-        if settings is not None:
-            bot.write_record(settings=settings.to_json())
-        for name in names:
-            STAGES[name](bot, settings or settings_of(bot), listen)
+        before = settings_of(bot)
+        bot.write_record(settings=(settings or before).to_json())
+        try:
+            for name in names:
+                STAGES[name](bot, settings or before, listen)
+        except TooLittleText:  # these settings leave nothing, so the bot keeps the ones it had
+            bot.write_record(settings=before.to_json())
+            raise
         lineage.record(bot)
 
 

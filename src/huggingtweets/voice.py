@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from huggingtweets.botdir import read_json
 from huggingtweets.config import SamplingSettings, check_seed
 from huggingtweets.errors import SettingsError
+from huggingtweets.privacy import neutral_mentions
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +34,7 @@ class Voice:
 
     folder: Path
     keeps_newlines: bool = False
+    names_nobody: bool = False  # no text mentions a real account, whatever the base model has read
 
     def generate(
         self,
@@ -96,7 +98,8 @@ class Voice:
             rows = generate(ids, attention_mask=torch.ones_like(ids), num_return_sequences=n, **settings)  # (n, T)
         shown = len(tokenizer.decode(ids[0], skip_special_tokens=True))
         texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
-        return [prompt + tidy(text[shown:], self.keeps_newlines) for text in texts]
+        written = [prompt + tidy(text[shown:], self.keeps_newlines) for text in texts]
+        return list(map(neutral_mentions, written)) if self.names_nobody else written
 
     @cached_property
     def sampling(self) -> SamplingSettings:

@@ -12,6 +12,8 @@ from huggingtweets.reports import DatasetReport, Listener, Notice, StageDone, St
 from huggingtweets.stages.continuing import leave_outdated, trained_marks
 from huggingtweets.stages.inputs import need
 
+RULES = 1  # raised when the same posts and settings would give other texts than before
+
 
 def build(bot: BotDir, settings: BotSettings, listen: Listener) -> DatasetReport:
     """posts.jsonl in; dataset/ out. Raises TooLittleText."""
