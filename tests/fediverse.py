@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from hypothesis import strategies as st
 
 SERVER = "https://social.example"
 ACTOR = f"{SERVER}/users/bakery"
@@ -196,3 +200,29 @@ def outbox_of(writings: tuple[Writing, ...] | list[Writing]) -> dict[str, Any]:
         "totalItems": len(writings),
         "orderedItems": [writing.activity() for writing in writings],
     }
+
+
+def shaped(names: Sequence[str], texts: Sequence[str]) -> st.SearchStrategy[Any]:
+    """JSON of no meaning, made of the right names and of texts that mean something elsewhere."""
+    leaves = st.sampled_from([*texts, "\ud800", "<p>a</p>", ":b:", "http://[", 3, 0.5, None, True]) | st.text(
+        max_size=9
+    )
+    return st.recursive(
+        leaves,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(names), inner, max_size=4),
+        max_leaves=8,
+    )
+
+
+def nearly(value: Any, others: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """The value with some of its parts left away or replaced."""
+    return st.builds(_damaged, st.just(value), st.integers(0, 1 << 32).map(random.Random), st.lists(others, max_size=4))
+
+
+def _damaged(value: Any, rng: random.Random, others: list[Any]) -> Any:
+    chance = rng.randrange(14)
+    if chance == 0:
+        return rng.choice(others) if others else None
+    if isinstance(value, dict):
+        return {name: _damaged(part, rng, others) for name, part in value.items() if chance != 1 or rng.random() < 0.5}
+    return [_damaged(part, rng, others) for part in value] if isinstance(value, list) else value

@@ -236,7 +236,7 @@ def test_thirty_thousand_elements_deep_is_no_trouble() -> None:
 
 # --- properties ---------------------------------------------------------------------------------------------------
 
-LIGHT = settings(max_examples=300, deadline=None)
+LIGHT = settings(max_examples=120, deadline=None)
 MARKUP = st.sampled_from(
     [*HOSTILE, "</a>", "</span>", "</div>", "</ul>", "</li>", "<img alt=x class=emoji>", '"', "'", ">", "-->", MENTION]
 )

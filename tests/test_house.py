@@ -32,7 +32,7 @@ DOORS = {
     "datasets": {"sources"},
     "phonenumbers": {"privacy"},
     "py3langid": {"languages"},
-    "huggingface_hub": {"bases", "card_header", "hub"},
+    "huggingface_hub": {"bases", "card_header", "hub", "sources"},
     "wandb": {"tracking"},
     "typer": {"cli", "options"},
     "rich": {"terminal", "cli"},

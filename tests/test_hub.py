@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import re
@@ -28,7 +29,7 @@ LOST_OR_LATE = {
     "a 500 of a proxy": Fault(status=500, body=b"<html>oh</html>", headers={"Content-Type": "text/html"}),
     "a 504": Fault(status=504, error="Gateway time-out"),
     "a 429": Fault(status=429, headers={"Retry-After": "1"}),
-    "a silence": Fault(delay_s=0.4),
+    "a silence": Fault(delay_s=0.6),
 }
 
 
@@ -46,7 +47,12 @@ def told() -> list[str]:
 
 @pytest.fixture
 def hub(told: list[str]) -> Hub:
-    return Hub(sleep=lambda seconds: None, tell=told.append, answer_s=0.2)
+    return Hub(sleep=lambda seconds: None, tell=told.append)
+
+
+def patient(hub: Hub, fault: Fault) -> Hub:
+    """Waits for a silence to end no longer than needs be, and for a slow machine as long as it takes."""
+    return dataclasses.replace(hub, answer_s=0.3) if fault.delay_s else hub
 
 
 @pytest.fixture
@@ -121,7 +127,7 @@ def test_a_large_file_goes_in_parts_where_the_hub_says_so(server: HubServer, hub
 def test_an_upload_survives(server: HubServer, hub: Hub, items: list[Item], route: str, fault: Fault) -> None:
     hub.make(REPO, private=True)
     server.fail(route, fault)
-    hub.upload(REPO, items, [], "Publish")
+    patient(hub, fault).upload(REPO, items, [], "Publish")
     assert not server.faults[route]
     assert server.model(REPO.id).files["model.safetensors"] == WEIGHTS
     assert server.model(REPO.id).commits[1:] == ["Publish"]  # once, even if the first answer was lost
@@ -143,6 +149,7 @@ def test_an_answer_that_is_no_json_is_asked_for_again(
 def test_every_other_request_survives(server: HubServer, hub: Hub, items: list[Item], fault: Fault) -> None:
     for route in ("whoami", "create", "info", "settings", "delete"):
         server.fail(route, fault)
+    hub = patient(hub, fault)
     assert hub.owner() == "alice"
     hub.make(REPO, private=True)
     assert hub.look(REPO) is not None
@@ -183,7 +190,7 @@ def test_a_wait_that_the_hub_names_is_kept_and_a_very_long_one_is_said(
     monkeypatch: pytest.MonkeyPatch, server: HubServer, items: list[Item]
 ) -> None:
     waits = connect(monkeypatch, server)
-    hub = Hub(sleep=waits.append, answer_s=0.2)
+    hub = Hub(sleep=waits.append)
     server.fail("create", Fault(status=429, headers={"Retry-After": "70"}))
     hub.make(REPO, private=True)
     server.fail("preupload", Fault(status=429, headers={"RateLimit": '"api";r=0;t=55'}))
@@ -220,6 +227,14 @@ def test_a_refusal_is_one_sentence_at_once(
     assert said.value.next
     assert len(server.asked(route)) == 1
     assert not re.search(r"/api/|/lfs/|signature|Request ID", str(said.value))
+
+
+@pytest.mark.parametrize("body", [b"{", b"<html>a proxy's own page</html>", b"\xff"])
+def test_a_server_that_is_no_hub_is_said(server: HubServer, hub: Hub, body: bytes) -> None:
+    server.fail("whoami", *[Fault(body=body)] * 9)
+    with pytest.raises(PublishError, match=f"The Hub at {server.url} does not answer as a Hub does") as said:
+        hub.owner()
+    assert said.value.next == "check HF_ENDPOINT, if it is set"
 
 
 def test_a_card_that_the_hub_does_not_take_is_said_in_its_words(server: HubServer, hub: Hub) -> None:

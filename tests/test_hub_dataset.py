@@ -99,6 +99,7 @@ REPOSITORIES: dict[str, Files] = {
     "me/empty": {"README.md": b"nothing here yet"},
     "me/damaged": {"posts.jsonl": b'{"text": "one"}\n{"text": oops}\n'},
     "me/different": {"a.csv": b"text,n\nx,1\n", "b.csv": b"text,m\nx,1\n"},
+    "me/outside": {},  # names a file on this machine
     "me/header": {"README.md": b"---\nconfigs: 5\n---\n", "posts.csv": b"text\nhi\n"},
 }
 
@@ -128,8 +129,10 @@ OFFLINE: Asked = [
 
 
 @pytest.fixture(scope="module")
-def hub() -> Iterator[DatasetHub]:
-    invented = DatasetHub(REPOSITORIES, gated={"me/gated"}, broken={"me/broken"}, dropped={"me/dropped"})
+def hub(home: Path) -> Iterator[DatasetHub]:
+    outside = f"---\nconfigs:\n- config_name: default\n  data_files: {home}/me/table/posts.csv\n---\n"
+    repositories = REPOSITORIES | {"me/outside": {"README.md": outside.encode()}}
+    invented = DatasetHub(repositories, gated={"me/gated"}, broken={"me/broken"}, dropped={"me/dropped"})
     invented.private |= {"me/private": TOKEN, "me/hidden": "another's"}
     invented.revisions["me/table", "v1.0"] = {"posts.csv": b"text\nas it was\n"}
     with serve_datasets(invented):
@@ -266,6 +269,7 @@ def test_only_the_hub_is_asked(online: dict[Any, Any], hub: DatasetHub) -> None:
         ("hub:me/damaged", "UnreadableFile", "JSON parse error"),
         ("hub:me/different", "UnreadableFile", "could not be read"),
         ("hub:me/header", "UnreadableFile", "could not be read"),
+        ("hub:me/outside", "UnreadableFile", "don't belong to me/outside"),
     ],
 )
 def test_what_goes_wrong_is_one_sentence_and_the_next_command(

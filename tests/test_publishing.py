@@ -55,7 +55,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
 
 @pytest.fixture
 def hub() -> Hub:
-    return Hub(sleep=lambda seconds: None, answer_s=2.0)
+    return Hub(sleep=lambda seconds: None)
 
 
 @pytest.fixture

@@ -72,6 +72,7 @@ def write_repository(folder: Path) -> Path:
         ("@NASA.bsky.social", "bluesky:nasa.bsky.social"),
         ("https://nasa.bsky.social/", "bluesky:nasa.bsky.social"),
         ("@nasa.gov", "bluesky:nasa.gov"),
+        ("@bakery.example", "bluesky:bakery.example"),
         ("@alice.xn--bcher-kva.example.de", "bluesky:alice.xn--bcher-kva.example.de"),
         ("bluesky:alice.anything", "bluesky:alice.anything"),
         ("did:plc:abc123", "bluesky:did:plc:abc123"),

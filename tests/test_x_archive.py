@@ -18,7 +18,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import huggingtweets as ht
 from archives import (
     ERAS,
     PNG,
@@ -35,10 +34,13 @@ from archives import (
     write_zip,
 )
 from conftest import invented_posts
-from huggingtweets.config import ImportSettings
+from huggingtweets import stages
+from huggingtweets.botdir import BotDir
+from huggingtweets.config import BotSettings, ImportSettings
 from huggingtweets.errors import HuggingtweetsError, SettingsError, UnreadableFile
 from huggingtweets.pipeline import sources_of
-from huggingtweets.posts import Account, Post
+from huggingtweets.posts import Account, Post, read_posts
+from huggingtweets.reports import silent
 from huggingtweets.sources import recognise, x_notes
 from huggingtweets.sources.base import Source
 from huggingtweets.sources.x_archive import CUT_SHORT, MISSING, MISSING_FILES, OTHER_PARTS, XArchive, is_x_archive
@@ -836,9 +838,18 @@ def test_other_things_are_no_archive(tmp_path: Path, name: str) -> None:
     assert not is_x_archive(path)
 
 
-def test_a_bot_of_an_archive_downloads_oldest_first(tmp_path: Path) -> None:
-    posts = ht.download(Archive(EVERYTHING).zip(tmp_path / "a.zip"))
-    assert sorted(posts, key=lambda post: str(post.id)) == expected()
+def test_a_bot_has_its_posts_oldest_first_and_those_of_one_second_by_id(tmp_path: Path) -> None:
+    thread = [tweet(7 + part / 1000, f"part {part} of a thread that was posted at once") for part in range(9)]
+    random.Random(0).shuffle(thread)
+    zips = Archive([*reversed(EVERYTHING), *thread], files=2).zips(tmp_path / "parts", 2)
+    bot = BotDir(tmp_path / "bot")
+    stages.fetch(bot, sources_of(zips, ImportSettings()), BotSettings(), silent)
+    posts = list(read_posts(bot.posts))
+    assert [post for post in posts if "thread" not in post.text] == expected()
+    assert [post.text for post in posts[6:-1]] == sorted(one["full_text"] for one in thread)
+    (account,) = json.loads(bot.accounts.read_text())
+    assert (account["display_name"], account["bio"]) == ("Invented Bakery 🥐", "Bread & more.")
+    assert (bot.avatars / account["avatar"]).read_bytes() == PNG
 
 
 # --- memory ---

@@ -54,7 +54,8 @@ class WandbServer:
     bodies: list[bytes] = field(default_factory=list)  # everything that was sent, to be searched
     broken: Literal["silent", "reset"] | None = None
     breaks_at: str | None = None  # the operation from which on it is `silent`
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    refuses: bool = False  # everything, as with a key that is not valid
+    changed: threading.Condition = field(default_factory=threading.Condition)  # held while anything is read or kept
     released: threading.Event = field(default_factory=threading.Event)  # lets the silent answers go at the end
 
     def run(self, job: str) -> KeptRun:
@@ -65,9 +66,14 @@ class WandbServer:
         (found,) = (artifact for artifact in self.artifacts if artifact.name == name)
         return found
 
+    def wait_for(self, seen: Callable[[], bool], timeout_s: float = 30.0) -> None:
+        """Until it has been told so much."""
+        with self.changed:
+            assert self.changed.wait_for(seen, timeout_s)
+
     def answer(self, operation: str, given: dict[str, Any]) -> dict[str, Any] | None:
         """None: this server does not know it, as an older one of W&B's may not."""
-        with self._lock:
+        with self.changed:
             known: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
                 "Viewer": lambda _: {"viewer": {"id": "V", "entity": ENTITY, "username": ENTITY, "flags": "{}"}},
                 "ServerFeaturesQuery": lambda _: {"serverInfo": {"features": []}},
@@ -175,7 +181,7 @@ class WandbServer:
         return {"createRunFiles": {"runID": given["run"], "uploadHeaders": [], "files": files}}
 
     def stream(self, run_id: str, sent: dict[str, Any]) -> None:
-        with self._lock:
+        with self.changed:
             run, files = self.runs[run_id], sent.get("files") or {}
             if history := files.get("wandb-history.jsonl"):
                 at = history["offset"]
@@ -184,10 +190,11 @@ class WandbServer:
                 run.summary = json.loads(summary["content"][-1])
             if sent.get("complete"):
                 run.exit_code = sent.get("exitcode")
+            self.changed.notify_all()
 
     def upload(self, path: str, body: bytes) -> None:
         kind, id, name = path.lstrip("/").split("/", 2)
-        with self._lock:
+        with self.changed:
             (self._by_id(id) if kind == "upload" else self.runs[id]).files[name] = body
 
 
@@ -208,7 +215,8 @@ def serve_wandb() -> Iterator[WandbServer]:
             asked = json.loads(body)
             if self._works(asked["operationName"], body):
                 data = server.answer(asked["operationName"], asked.get("variables") or {})
-                self._send({"data": data} if data is not None else {"errors": [{"message": "unknown"}]}, data is None)
+                unknown = {"errors": [{"message": "unknown"}]}
+                self._send({"data": data}) if data is not None else self._send(unknown, 400)
 
         def do_PUT(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -227,15 +235,18 @@ def serve_wandb() -> Iterator[WandbServer]:
                 server.broken = "silent"
             if server.broken == "silent":
                 server.released.wait(60)
+            if server.refuses:
+                self._send({"errors": [{"message": "no"}]}, 401)
+                return False
             if server.broken is not None:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.connection.close()
                 self.close_connection = True
             return server.broken is None
 
-        def _send(self, answer: dict[str, Any], failed: bool = False) -> None:
+        def _send(self, answer: dict[str, Any], status: int = 200) -> None:
             body = json.dumps(answer).encode()
-            self.send_response_only(400 if failed else 200)
+            self.send_response_only(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

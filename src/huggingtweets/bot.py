@@ -233,4 +233,4 @@ def open_voice(
 
 def list_bots(bots_dir: Path = BOTS_DIR) -> list[Bot]:
     """Every bot of a folder, by name."""
-    return [Bot(record.parent) for record in sorted(bots_dir.glob("*/bot.json"))]
+    return [Bot(record.parent) for record in sorted(bots_dir.glob("[!.]*/bot.json"))]

@@ -23,8 +23,10 @@ from huggingtweets.config import (
     DEFAULT_PROMPT,
     MAX_ACCOUNTS,
 )
+from huggingtweets.consent import SIGNALS
 from huggingtweets.escaping import attribute, inline, plain, python_string
-from huggingtweets.posts import Account
+from huggingtweets.posts import Account, Consent
+from huggingtweets.privacy import scrub
 from huggingtweets.reports import Copying, DatasetReport, Sample
 
 SAMPLE_LETTERS = 600  # above what 160 tokens usually are
@@ -38,6 +40,7 @@ def render_card(facts: CardFacts) -> str:
         _introduction(facts),
         _how_it_works(facts),
         training_data(facts),
+        _consent(facts),
         scores_section(facts),
         _samples(facts.samples),
         training_procedure(facts),
@@ -159,6 +162,50 @@ the bot
    │
    ▼
 new posts"""
+
+
+NETWORKS = {"x": "X", "bluesky": "Bluesky", "mastodon": "Mastodon", "hub": "the Hugging Face Hub"}
+
+
+def _consent(facts: CardFacts) -> str:
+    accounts = "\n".join(map(_account_words, facts.accounts))
+    return f"""\
+## Whose words these are
+
+{accounts}
+
+If you are the person behind such an account and do not want this bot, ask whoever published it to take it down."""
+
+
+def _account_words(account: Account) -> str:
+    """Where the posts are from, what was said of them, and what the account says of itself."""
+    said = account.consent or Consent()
+    origin = "from a file"
+    if said.fetched_at is not None:
+        network = NETWORKS.get(account.platform, account.platform)
+        origin = f"fetched from {inline(network, NAME_LETTERS)} on {inline(said.fetched_at[:10])}"
+    return f"- {_handle(account)}, {origin}. {_said_words(said)} {_seen_words(account)}"
+
+
+def _said_words(said: Consent) -> str:
+    if said.said == "mine":
+        return "Whoever made this bot said that the account is their own."
+    if said.said == "permission":
+        why = f": “{inline(scrub(said.why), SAMPLE_LETTERS)}”" if said.why else ""
+        return f"Whoever made this bot said that its owner agreed{why}."
+    return "Whose account it is was not asked."
+
+
+def _seen_words(account: Account) -> str:
+    """A file says nothing of its account, unless it does."""
+    seen = []
+    for name, where in account.signals.items():
+        _, meaning = SIGNALS.get(name, ("note", name.replace("_", " ")))
+        seen.append(f"{inline(meaning)} ({inline(where)})" if where else inline(meaning))
+    if seen:
+        return f"The account {', and '.join(seen)}."
+    told = "" if account.platform == "file" else "Nothing in its profile speaks against it."
+    return told or "What the account itself says of such use, a file does not tell."
 
 
 def _samples(samples: Sequence[Sample]) -> str:

@@ -6,27 +6,26 @@ In: a finished bot. Out: its repository, its Space if asked for, and `published.
   folders stays. Posts, samples and settings never go.
 - Private unless `public` is said; what is public already stays so.
 - What would leave is listed first, with sizes. A dry run ends there: it asks the Hub nothing and changes nothing.
-- A repository that exists is written to only when it was published from here, or is still empty.
 - The card and the picture are sent as they will be, and written here once they are there.
 
-Not covered: how the Hub is spoken to (see `hub`), what stands in the card and in the Space (`card`, `space`).
+Not covered: one repository brought up to date (see `sending`), what stands in the card and the Space (`card`, `space`).
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from huggingtweets import lineage, stages
 from huggingtweets.botdir import BotDir
 from huggingtweets.errors import BotError, PublishError, SettingsError, StageMissing
-from huggingtweets.hub import Hub, Item, Repo, Standing, check_name, is_at_home
+from huggingtweets.hub import Hub, Item, Repo, check_name, is_at_home
 from huggingtweets.pipeline import settings_of
 from huggingtweets.places import Place, read_places, write_places
 from huggingtweets.reports import Listener, Notice, StageDone, StageStarted, silent
+from huggingtweets.sending import Published, Sending, size_words, sizes
 from huggingtweets.space import SpaceFacts, render_space, space_name
 from huggingtweets.stages.describing import (
     Description,
@@ -37,18 +36,7 @@ from huggingtweets.stages.describing import (
     read_accounts,
 )
 
-
-@dataclass(frozen=True)
-class Published:
-    """Where a bot is on the Hub, or would be."""
-
-    repo_id: str  # without an owner in a dry run that nobody named one for
-    url: str
-    private: bool
-    files: dict[str, int]  # size in bytes by path in the repository
-    commit: str | None = None  # None in a dry run
-    changed: bool = False  # whether anything had to be done
-    space: Published | None = None
+__all__ = ["Published", "publish", "size_words", "unpublish", "where"]
 
 
 @dataclass(frozen=True)
@@ -146,12 +134,8 @@ def _would_be(bot: BotDir, repo_id: str, part: _Part, chosen: str | None) -> Pub
     if part.space:
         beside = Repo(space_name(repo.id), "space")
         files = _space_items(bot, replace(place, private=private))
-        space = Published(beside.id, beside.url, not part.public, _sizes(files))
-    return Published(repo.id, repo.url, private, _sizes(items), space=space)
-
-
-def _sizes(items: Iterable[Item]) -> dict[str, int]:
-    return {item.path: item.size_bytes for item in items}
+        space = Published(beside.id, beside.url, not part.public, sizes(files))
+    return Published(repo.id, repo.url, private, sizes(items), space=space)
 
 
 def _told(bot: BotDir, place: Place, chosen: str | None) -> Description:
@@ -181,8 +165,16 @@ def _publish(bot: BotDir, repo: Repo, part: _Part, chosen: str | None, hub: Hub,
     def note(place: Place) -> None:
         write_places(bot, read_places(bot).with_now(place))
 
-    command = f"huggingtweets publish {bot.name}"
-    sending = _Sending(hub, repo, part, note, listen, is_ours=known is not None, command=command)
+    sending = Sending(
+        hub,
+        repo,
+        note,
+        listen,
+        command=f"huggingtweets publish {bot.name}",
+        is_ours=known is not None,
+        public=part.public,
+        is_all=part.is_all,
+    )
     title = f"{'Update' if place.commit else 'Publish'} {bot.name}"
     place, done = sending.run(place, _items(bot, told, part), title)
     if chosen != chosen_preview(bot):
@@ -212,65 +204,6 @@ def _checked(bot: BotDir, place: Place, part: _Part) -> _Part:
     return part
 
 
-@dataclass(frozen=True)
-class _Sending:
-    """A repository with certain files in it, made if need be; what is known of it is noted as soon as it is so."""
-
-    hub: Hub
-    repo: Repo
-    part: _Part
-    note: Callable[[Place], None]
-    listen: Listener
-    is_ours: bool
-    command: str  # that a person would type
-
-    def run(self, place: Place, items: Sequence[Item], title: str) -> tuple[Place, Published]:
-        standing = self._standing()
-        place = replace(place, private=standing.private)
-        self.note(place)
-        digests = {item.path: item.sha256 for item in items}
-        is_as_left = standing.commit is not None and standing.commit == place.commit
-        sent = [item for item in items if not is_as_left or place.files.get(item.path) != digests[item.path]]
-        gone = set(place.files) - set(digests) if self._is_all else set()
-        for item in sent:
-            self.listen(Notice(f"{self._into}{item.path}  {size_words(item.size_bytes)}"))
-        commit = self.hub.upload(self.repo, sent, gone, title) if sent or gone else standing.commit
-        changed = commit != standing.commit
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        files = {path: digest for path, digest in {**place.files, **digests}.items() if path not in gone}
-        place = replace(place, commit=commit, files=files, at=now if changed or place.at is None else place.at)
-        self.note(place)
-        if self.part.public and place.private:
-            self.hub.show(self.repo)
-            place, changed = replace(place, private=False), True
-            self.note(place)
-        return place, Published(self.repo.id, self.repo.url, place.private, _sizes(items), commit, changed)
-
-    @property
-    def _into(self) -> str:
-        return "Space: " if self.repo.type == "space" else ""
-
-    @property
-    def _is_all(self) -> bool:
-        return self.part.is_all or self.repo.type == "space"
-
-    def _standing(self) -> Standing:
-        """What the Hub has of it; raises PublishError for a repository that is not ours."""
-        found = self.hub.look(self.repo) if self.is_ours else None
-        if found is not None:
-            return found
-        if not self._is_all:
-            raise PublishError(f"{self.repo.id} is no longer on the Hub.", next=f"{self.command} {self.repo.id}")
-        made = self.hub.make(self.repo, private=not self.part.public)
-        found = self.hub.look(self.repo)
-        if found is None or not (made or self.is_ours or found.is_empty):
-            raise PublishError(
-                f"{self.repo.id} is there already, and was not published from this bot. Nothing of it was touched.",
-                next=f"{self.command} {self.repo.id}-2   (or any other name)",
-            )
-        return found
-
-
 def _publish_space(bot: BotDir, model: Place, part: _Part, hub: Hub, listen: Listener) -> Published:
     repo = Repo(space_name(model.repo_id), "space")
     items = _space_items(bot, model)
@@ -278,8 +211,16 @@ def _publish_space(bot: BotDir, model: Place, part: _Part, hub: Hub, listen: Lis
     def note(place: Place) -> None:
         write_places(bot, read_places(bot).with_now(replace(model, space=place)))
 
-    command = f"huggingtweets publish {bot.name}"
-    sending = _Sending(hub, repo, part, note, listen, is_ours=model.space is not None, command=command)
+    sending = Sending(
+        hub,
+        repo,
+        note,
+        listen,
+        command=f"huggingtweets publish {bot.name}",
+        is_ours=model.space is not None,
+        public=part.public,
+        into="Space: ",
+    )
     _, done = sending.run(model.space or Place(repo.id, repo.url), items, f"Run {model.repo_id}")
     if model.private:
         listen(
@@ -302,17 +243,6 @@ def _space_items(bot: BotDir, model: Place) -> list[Item]:
 def _summary(done: Published) -> str:
     places = [done, *([done.space] if done.space else [])]
     return ", ".join(f"{place.url} ({'private' if place.private else 'public'})" for place in places)
-
-
-def size_words(size_bytes: int) -> str:
-    """
-    >>> size_words(532), size_words(48_200), size_words(538_000_000)
-    ('532 bytes', '48 kB', '538 MB')
-    """
-    for unit, bytes_ in (("MB", 1_000_000), ("kB", 1_000)):
-        if size_bytes >= bytes_:
-            return f"{size_bytes / bytes_:.0f} {unit}"
-    return f"{size_bytes} bytes"
 
 
 def where(bot: BotDir) -> list[str]:

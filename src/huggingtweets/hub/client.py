@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from huggingtweets.botdir import file_digest
 from huggingtweets.errors import PublishError
 from huggingtweets.hub.addresses import HOME, endpoint, shown
-from huggingtweets.hub.patience import ANSWER_S, patiently, status_of
+from huggingtweets.hub.patience import ANSWER_S, SHORT_ANSWER_S, patiently, status_of
 from huggingtweets.hub.refusals import LOGIN, translated
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Hub:
 
     sleep: Callable[[float], None] = time.sleep
     tell: Callable[[str], None] = lambda sentence: None
-    answer_s: float = ANSWER_S
+    answer_s: float = ANSWER_S  # at most so long for an upload's
     _api: HfApi | None = field(default=None, init=False, repr=False)
     _was_reached: bool = field(default=False, init=False, repr=False)
 
@@ -124,7 +124,8 @@ class Hub:
                     return None
                 raise
             files = frozenset(file.rfilename for file in found.siblings or ())
-            return Standing(bool(found.private), found.sha, files, files <= _MADE_BY_THE_HUB[repo.type])
+            is_empty = found.siblings is not None and files <= _MADE_BY_THE_HUB[repo.type]
+            return Standing(bool(found.private), found.sha, files, is_empty)
 
         return self._ask(repo.id, look)
 
@@ -148,7 +149,7 @@ class Hub:
             done = self.api.create_commit(repo.id, operations, commit_message=message, repo_type=repo.type)
             return str(done.oid)
 
-        return self._ask(repo.id, commit)
+        return self._ask(repo.id, commit, self.answer_s)
 
     def remove(self, repo: Repo) -> bool:
         """Whether it was there."""
@@ -167,14 +168,18 @@ class Hub:
 
     def _info(self, repo: Repo) -> ModelInfo | SpaceInfo:
         if repo.type == "space":
-            return self.api.space_info(repo.id, timeout=self.answer_s)
-        return self.api.model_info(repo.id, timeout=self.answer_s)
+            return self.api.space_info(repo.id, timeout=self._short_s)
+        return self.api.model_info(repo.id, timeout=self._short_s)
 
-    def _ask(self, repo_id: str, call: Callable[[], T]) -> T:
+    @property
+    def _short_s(self) -> float:
+        """For all but uploads."""
+        return min(SHORT_ANSWER_S, self.answer_s)
+
+    def _ask(self, repo_id: str, call: Callable[[], T], answer_s: float | None = None) -> T:
+        answer_s = self._short_s if answer_s is None else answer_s
         with translated(repo_id):
-            answer = patiently(
-                call, sleep=self.sleep, tell=self.tell, answer_s=self.answer_s, was_reached=self._was_reached
-            )
+            answer = patiently(call, sleep=self.sleep, tell=self.tell, answer_s=answer_s, was_reached=self._was_reached)
         self._was_reached = True
         return answer
 

@@ -1,7 +1,7 @@
 """How long the Hub is waited for, and how often it is asked again.
 
 - The Hub client waits for an answer without end, sits out any wait that a server names, and says neither. Here an
-  answer has a minute, a wait a quarter of an hour, and both are told.
+  answer has a minute at most, a wait a quarter of an hour, and both are told.
 - Some of its requests are tried again by the client itself, most are not; around both lies our own loop, which ends
   after five tries or five minutes.
 - The client's HTTP session is borrowed: it gets its own settings back.
@@ -26,7 +26,8 @@ TRIES_UNREACHED = 3  # before the first answer: no network is worth three second
 LONGEST_TRYING_S = 300.0
 LONGEST_PAUSE_S = 30.0  # of our own choosing
 LONGEST_WAIT_S = 900.0  # of the server's
-ANSWER_S = 60.0
+ANSWER_S = 60.0  # of an upload: after that, the Hub's own gateway gives up
+SHORT_ANSWER_S = 20.0  # of everything else
 CONNECT_S = 10.0
 FULL = 507
 PASSING = frozenset({408, 409, 412, 425, 429})  # 409 and 412: somebody else is committing
@@ -104,7 +105,7 @@ def status_of(error: BaseException) -> int | None:
 def _is_unreached(error: BaseException | None) -> bool:
     from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
-    return isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+    return isinstance(error, (httpx.ConnectError, httpx.TimeoutException))
 
 
 def _pause_s(state: RetryCallState) -> float:

@@ -7,6 +7,7 @@ addresses, which may be signed, and without line breaks.
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator
 
@@ -61,13 +62,15 @@ def _sentence(error: BaseException, repo_id: str) -> PublishError:
 def _unexpected(error: BaseException, repo_id: str) -> PublishError:
     """What has no status: an error inside an answer, Xet, or a server that is no Hub."""
     said = _said(error)
+    if isinstance(error, (*_WRONG_WORDS, json.JSONDecodeError, UnicodeError)):
+        return PublishError(
+            f"{_server()} does not answer as a Hub does ({type(error).__name__}).",
+            next="check HF_ENDPOINT, if it is set",
+        )
     if _NO_ROOM.search(said):
         return _no_room(repo_id, said)
-    if isinstance(error, (ValueError, OSError, RuntimeError)) and not isinstance(error, UnicodeError):
-        return PublishError(f"{_server()} did not take {repo_id or 'that'}: {said}.", next=AGAIN)
-    return PublishError(
-        f"{_server()} does not answer as a Hub does ({type(error).__name__}).", next="check HF_ENDPOINT, if it is set"
-    )
+    next = LOGIN if isinstance(error, PermissionError) else AGAIN  # the former is how Xet says it
+    return PublishError(f"{_server()} did not take {repo_id or 'that'}: {said}.", next=next)
 
 
 def _refusal(error: BaseException, status: int, repo_id: str) -> PublishError:
@@ -75,7 +78,9 @@ def _refusal(error: BaseException, status: int, repo_id: str) -> PublishError:
     if status in (413, FULL) or (status in (400, 402, 403, 422) and _NO_ROOM.search(said)):
         return _no_room(repo_id, said)
     if status == 402:
-        return PublishError(f"The Hub asks for payment for {named}: {said}.", next=f"{HOME}/settings/billing")
+        return PublishError(
+            f"The Hub asks for payment for {named}: {said}.", next=f"see {HOME}/settings/billing, then {AGAIN}"
+        )
     if status == 401:
         return PublishError(f"{_server()} does not accept your token.", why=f"{said}.", next=LOGIN)
     if status == 403:

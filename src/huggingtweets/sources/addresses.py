@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 
 from huggingtweets.errors import UnknownSource
+from huggingtweets.sources.endings import ENDINGS
 from huggingtweets.sources.tally import shorten
 
 # host: what it is called, and where it hands an account's owner a copy
@@ -46,17 +47,7 @@ _MAIL_HOSTS = (
 )
 MAIL = rf"(?:mailto:)?(@?[\w.+-]+@(?:{_MAIL_HOSTS}))"
 
-# Two letters are a country's; of the longer ones, those that handles on Bluesky are likely to end in.
-_ENDINGS = (
-    "com|org|net|edu|gov|mil|int|info|biz|name|pro|app|dev|page|blog|news|social|online|site|website|space|tech|cloud|zone"
-    "|digital|design|studio|art|artist|music|film|media|world|earth|life|live|love|fun|cool|lol|wtf|xyz|club|community|team"
-    "|group|network|systems|software|codes|engineering|engineer|science|academy|school|university|education|institute"
-    "|foundation|international|museum|radio|games|game|gay|lgbt|city|nyc|london|berlin|paris|tokyo|wales|scot|cat|asia"
-    "|africa|eco|green|garden|farm|house|family|health|doctor|law|legal|press|report|review|video|photo|photos|photography"
-    "|gallery|store|shop|market|coffee|pizza|beer|wine|bar|cafe|email|chat|link|click|rocks|ninja|guru|agency|company"
-    "|ventures|capital|finance|vote|party|church|today|works|work|tools|wiki|how|guide|directory|bot|computer|moe|horse|dog"
-)
-DOMAIN = rf"(?:[\w-]+\.)+(?:[a-z]{{2}}|{_ENDINGS}|xn--[\w-]+)"
+DOMAIN = rf"(?:[\w-]+\.)+(?:[a-z]{{2}}|xn--[\w-]+|{'|'.join(ENDINGS.split())})"
 
 MASTODON_PAGE = r"(https?://[^/\s]+/(?:web/)?(?:@|users/)\S+|[\w-]+(?:\.[\w-]+)+(?::\d+)?/@\S+)"
 _MASTODON_NAME = re.compile(

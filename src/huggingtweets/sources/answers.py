@@ -30,6 +30,7 @@ from huggingtweets.sources.bluesky_posts import (
     uri_in,
     words,
 )
+from huggingtweets.sources.columns import TEXT, normal
 from huggingtweets.sources.found import Found, Profile, Read, Unusable
 from huggingtweets.sources.mastodon_posts import (
     account_from_api,
@@ -101,7 +102,12 @@ def _is_bluesky(record: Record) -> bool:
 
 def _is_profile(record: Record) -> bool:
     did = record.get("did")
-    return isinstance(did, str) and isinstance(record.get("handle"), str) and is_did(did) and "text" not in record
+    return isinstance(did, str) and isinstance(record.get("handle"), str) and is_did(did) and not _has_text(record)
+
+
+def _has_text(record: Record) -> bool:
+    """Whether this is rather a row of a table that names its author."""
+    return not set(TEXT).isdisjoint(map(normal, record))
 
 
 def _of_bluesky(record: Record, now: datetime) -> Read:
@@ -147,7 +153,7 @@ def _is_status(record: Record) -> bool:
 
 
 def _is_account(record: Record) -> bool:
-    return isinstance(record.get("acct"), str) and isinstance(record.get("username"), str) and "content" not in record
+    return isinstance(record.get("acct"), str) and isinstance(record.get("username"), str) and not _has_text(record)
 
 
 def _of_mastodon(status: Record) -> Found | Unusable:

@@ -28,7 +28,14 @@ from huggingtweets.posts import Account, Post
 from huggingtweets.sources.base import Origin, Page, Tell, tell_nobody
 from huggingtweets.sources.http import Answer, Client, server_url
 from huggingtweets.sources.identity import read_avatar, safe_handle
-from huggingtweets.sources.mastodon_posts import LONGEST_ADDRESS, Record, account_from_api, id_of, post_from_status
+from huggingtweets.sources.mastodon_posts import (
+    LONGEST_ADDRESS,
+    PRIVATE,
+    Record,
+    account_from_api,
+    id_of,
+    post_from_status,
+)
 from huggingtweets.sources.mastodon_servers import (
     Gone,
     Home,
@@ -140,19 +147,17 @@ class MastodonSource:
                 try:
                     record = record_of(client, home.server, self.acct)
                 except Gone as gone:
-                    yield Page(
-                        account=Account(self.handle, "mastodon", id=home.actor, signals={gone.signal: gone.where})
-                    )
+                    account = Account(self.handle, "mastodon", id=home.actor, signals={gone.signal: gone.where})
+                    yield Page(account=account)
                     return
                 account = self._account(record, home)
                 if "suspended" in account.signals:
                     yield Page(account=account)
                     return
-                signals = signals_of(client, home.server, tell)
-                account = dataclasses.replace(account, signals={**account.signals, **signals})
+                signals = {**account.signals, **signals_of(client, home.server, tell)}
+                account = dataclasses.replace(account, signals=signals)
                 yield Page(account=account, avatar=self._avatar(client, record, tally), losses=tally.take())
-                account_id = id_of(record.get("id")) or ""
-                place = _Place(home.server, account_id, account.handle, _first_page(home.server, account_id))
+                place = _first_place(home.server, id_of(record.get("id")) or "", account.handle)
             yield from self._posts(client, place, account, known, tally)
 
     def _account(self, record: Record, home: Home) -> Account:
@@ -220,26 +225,36 @@ class _Reading:
 
     def page(self, statuses: list[object]) -> tuple[list[Post], bool]:
         """The new posts, and whether there may be more behind them."""
-        new, again, known = [], 0, 0
-        for status in statuses:
-            post_id = id_of(status.get("id")) if isinstance(status, dict) else None
-            if post_id is not None and post_id in self._sent:
-                again += 1
-                continue
-            if post_id is not None:
-                self._sent.add(post_id)
-            post = post_from_status(status, self.place.handle, self.place.id)
-            if isinstance(post, str):
-                self.tally.add(post, post_id or "")
-            elif post_id in self.known:
-                known += 1
-            else:
-                new.append(post)
-        if again:
+        fresh = [status for status in statuses if self._is_fresh(status)]
+        if again := len(statuses) - len(fresh):
             self.tally.add(SENT_TWICE, count=again)
-        if again == len(statuses) > 0:
+        if again and not fresh:
             self.tally.add(SAME_PAGE)
-        return new, not (again == len(statuses) > 0) and not (known and not new)
+            return [], False
+        posts = [post for status in fresh if (post := self._post(status))]
+        new = [post for post in posts if post.id is None or post.id not in self.known]
+        return new, bool(new) or not posts
+
+    def _is_fresh(self, status: object) -> bool:
+        """Whether this download has not had it yet."""
+        post_id = id_of(status.get("id")) if isinstance(status, dict) else None
+        if post_id is None:
+            return True
+        is_fresh = post_id not in self._sent
+        self._sent.add(post_id)
+        return is_fresh
+
+    def _post(self, status: object) -> Post | None:
+        post = post_from_status(status, self.place.handle, self.place.id)
+        if not isinstance(post, str):
+            return post
+        post_id = id_of(status.get("id")) if isinstance(status, dict) else None
+        self.tally.add(post, post_id or "" if post != PRIVATE else "")
+        return None
+
+
+def _first_place(server: str, account_id: str, handle: str) -> _Place:
+    return _Place(server, account_id, handle, _first_page(server, account_id))
 
 
 def _first_page(server: str, account_id: str) -> str:

@@ -19,6 +19,7 @@ from itertools import count
 from huggingtweets.errors import UnreadableFile
 from huggingtweets.posts import Post
 from huggingtweets.sources.mastodon_posts import (
+    PRIVATE,
     Record,
     address_of,
     author_in,
@@ -125,7 +126,7 @@ class Reading:
 
     def _counted(self, found: Post | str, address: str | None) -> Post | None:
         if isinstance(found, str):
-            self.tally.add(found, address or "")
+            self.tally.add(found, address or "" if found != PRIVATE else "")
             return None
         return found
 

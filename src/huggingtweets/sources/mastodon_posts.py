@@ -213,8 +213,9 @@ def text_in(thing: Record, name: str) -> str:
     ('Note', '')
     """
     value = thing.get(name)
-    items = value if isinstance(value, list) else [value]
-    return next((item for item in items if isinstance(item, str)), "")
+    if isinstance(value, str):
+        return value
+    return next((item for item in value if isinstance(item, str)), "") if isinstance(value, list) else ""
 
 
 def id_of(value: object) -> str | None:

@@ -259,7 +259,7 @@ def _files_in(folder: Path, depth: int = DEEPEST_FOLDER) -> Iterator[Path]:
     """Media folders hold hundreds of thousands of files; no member that is wanted lies that deep."""
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.is_symlink():
-            if (depth and not entry.name.endswith("_media")) or entry.name == "profile_media":
+            if (depth and not entry.name.endswith(("_media", "media_attachments"))) or entry.name == "profile_media":
                 yield from _files_in(entry, max(0, depth - 1))
         elif entry.is_file():
             yield entry

@@ -68,7 +68,7 @@ def open_tar(path: Path, wanted: Wanted, noticed: Wanted) -> Members:
 
 
 def _copy_all(members: Members, wanted: Wanted, noticed: Wanted, unpacked: _Unpacked) -> int:
-    seen = 0
+    seen = copied_bytes = 0
     with contextlib.suppress(*_DAMAGES):  # what was read is used; whether it is all, its end says
         for info, data in _entries(unpacked):
             seen += 1
@@ -78,7 +78,9 @@ def _copy_all(members: Members, wanted: Wanted, noticed: Wanted, unpacked: _Unpa
             if data is None or is_noise(name):
                 continue
             if wanted(name):
-                _copy(members, name, data, seen)
+                copied_bytes += _copy(members, name, data, seen)
+                if copied_bytes > LARGEST_TOTAL_BYTES:
+                    raise bomb(members.path, "the whole")
             elif noticed(name):
                 members.noticed[name] = info.size
     return seen
@@ -92,7 +94,7 @@ def _entries(unpacked: _Unpacked) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] |
     unpacked.drain()
 
 
-def _copy(members: Members, name: str, data: IO[bytes], number: int) -> None:
+def _copy(members: Members, name: str, data: IO[bytes], number: int) -> int:
     assert members.copies is not None
     copy = Path(members.copies.name) / str(number)
     members.sources[name] = copy
@@ -102,9 +104,8 @@ def _copy(members: Members, name: str, data: IO[bytes], number: int) -> None:
             out.write(chunk)
             digest.update(chunk)
             members.count(chunk, name, packed_bytes, out.tell())
-    if sum(map(members.size, members.names)) > LARGEST_TOTAL_BYTES:
-        raise bomb(members.path, "the whole")
     members.stamps.append(f"{name} {digest.hexdigest()}")
+    return copy.stat().st_size
 
 
 class _Unpacked(io.RawIOBase):

@@ -76,9 +76,9 @@ def has_new_texts(bot: BotDir) -> bool:
     return any(mark(text) not in marks for text in read_lines_as(bot.train_posts, Text.from_json))
 
 
-def lesson(texts: Sequence[Text], marks: frozenset[str], seed: int) -> list[Text]:
-    """The new texts and some of the old, chosen by the seed; empty when nothing is new."""
+def lesson(texts: Sequence[Text], marks: frozenset[str], seed: int, replayed: float = REPLAYED) -> list[Text]:
+    """The new texts and `replayed` old ones for each, chosen by the seed; empty when nothing is new."""
     new = [text for text in texts if mark(text) not in marks]
     old = [text for text in texts if mark(text) in marks]
-    replayed = random.Random(f"{seed}-replay").sample(old, min(len(old), round(REPLAYED * len(new))))
-    return [*replayed, *new]
+    again = random.Random(f"{seed}-replay").sample(old, min(len(old), round(replayed * len(new))))
+    return [*again, *new]

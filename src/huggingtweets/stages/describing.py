@@ -19,6 +19,7 @@ from huggingtweets.places import Place, read_places
 from huggingtweets.posts import Account
 from huggingtweets.reports import DatasetReport, EvalReport, Listener, Sample, StageDone, StageStarted, TrainReport
 from huggingtweets.stages.inputs import need, versions
+from huggingtweets.tracking import run_url
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def _is_described(bot: BotDir, place: Place | None, preview: str | None) -> bool
 def _key(bot: BotDir, place: Place | None, preview: str | None) -> str:
     chosen = preview if any(sample.text == preview for sample in check_scored(bot)) else None
     read = (bot.accounts, bot.dataset_report, bot.train_report, bot.eval_report, bot.samples)
-    told = filter(None, [place.url if place else None, chosen])
+    told = filter(None, [place.url if place else None, chosen, run_url(bot)])
     return key_of(versions()["huggingtweets"], *map(file_digest, read), *told)
 
 
@@ -107,6 +108,7 @@ def _drawn(bot: BotDir, settings: BotSettings, place: Place | None, preview: str
         versions=(bot.stage("train") or {}).get("versions", {}),
         repo_id=place.repo_id if place else None,
         repo_url=place.url if place else None,
+        run_url=run_url(bot),
     )
     card = render_card(facts).encode("utf-8", "replace")
     return Description(card, draw_picture(faces, best.prompt, best.text))

@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,10 @@ from wandb.sdk.artifacts._internal_artifact import InternalArtifact
 from huggingtweets.tracking.facts import PICTURE_KEY, TABLE, TABLE_KEY, Draft
 
 PROJECT = "huggingtweets"  # original
-INIT_S = 6.0  # a server that takes longer is as good as none
-FINISH_S = 10.0
+INIT_S = 6.0  # a server that takes longer to take a run is as good as none
 FLUSH_S = 1.0  # so that a kill loses little of the log
-SAMPLE_S = 5.0  # system metrics; W&B's own 15 would leave a short training with hardly any
+SEND_S = 5.0  # how late a step may be seen; W&B's own 15 are long for a training of five minutes
+SAMPLE_S = 5.0  # between system metrics; as above
 LEFT_BEHIND = "wandb sync"  # in what the client prints when it gave up uploading
 
 
@@ -43,6 +43,7 @@ class Surroundings:
     watched_pid: int  # whose load is measured
     stop: Callable[[], None]  # what the button on the run's page does
     printed: Callable[[], str]  # all that W&B's client has printed so far
+    patience_s: float  # for W&B at the end of a run
 
 
 class Run:
@@ -61,6 +62,7 @@ class Run:
     ) -> None:
         """Raises wandb.Error when it is online and the server doesn't take it."""
         self._printed = around.printed
+        self._patience_s = around.patience_s
         self._before = len(around.printed())
         self._run = wandb.init(
             project=os.environ.get("WANDB_PROJECT") or PROJECT,
@@ -123,7 +125,7 @@ class Run:
         )
 
     def finish(self, exit_code: int = 0) -> bool:
-        """Whether W&B has all of it now; takes no longer than `FINISH_S`."""
+        """Whether W&B has all of it now; takes no longer than `patience_s`."""
         failed: list[BaseException] = []
 
         def finish() -> None:
@@ -135,11 +137,21 @@ class Run:
         # In a thread, because W&B's own limit does not hold where a server keeps a connection and says nothing.
         thread = threading.Thread(target=finish, daemon=True)
         thread.start()
-        thread.join(FINISH_S)
+        thread.join(self._patience_s)
         for leftover in ("logs", "tmp"):
             shutil.rmtree(self.folder / leftover, ignore_errors=True)
         gave_up = LEFT_BEHIND in self._printed()[self._before :]
         return self.online and not thread.is_alive() and not failed and not gave_up
+
+
+def leave_service(folder: Path, id: str, known: Container[str], within_s: float) -> None:
+    """After a beginning that failed: W&B's service holds on to the run's id, and the folder it made is of no use."""
+    thread = threading.Thread(target=wandb.teardown, daemon=True)
+    thread.start()
+    thread.join(within_s)
+    for made in folder.glob(f"*run-*-{id}"):
+        if f"{folder.name}/{made.name}" not in known:
+            shutil.rmtree(made, ignore_errors=True)
 
 
 def _settings(around: Surroundings) -> wandb.Settings:
@@ -148,10 +160,10 @@ def _settings(around: Surroundings) -> wandb.Settings:
         disable_code=True,
         disable_git=True,
         disable_job_creation=True,
-        finish_timeout=FINISH_S - 2,
+        finish_timeout=0.8 * around.patience_s,
         finish_timeout_raises=True,
         host="",
-        init_timeout=INIT_S,
+        init_timeout=min(INIT_S, around.patience_s),
         label_disable=True,
         program="huggingtweets",
         quiet=True,
@@ -160,6 +172,7 @@ def _settings(around: Surroundings) -> wandb.Settings:
         stop_fn=around.stop,
         symlink=False,
         x_disable_meta=True,
+        x_file_stream_transmit_interval=SEND_S,
         x_save_requirements=False,
         x_stats_pid=around.watched_pid,
         x_stats_sampling_interval=SAMPLE_S,

@@ -88,10 +88,11 @@ def train_config(bot: BotDir) -> dict[str, Any]:
     }
 
 
-def trained_config(bot: BotDir) -> dict[str, Any]:
+def trained_config(bot: BotDir, made: Lineage) -> dict[str, Any]:
     report, stage = _training(bot), bot.stage("train") or {}
     about = {"base": report.base_id, "base_license": report.base_license, "plan": report.plan, "dtype": report.dtype}
-    return {**report.settings, **about, "versions": stage.get("versions", {}), "continues": stage.get("continues")}
+    origin = {"continues": stage.get("continues"), "used": made_from(bot, made)}
+    return {**report.settings, **about, **origin, "versions": stage.get("versions", {})}
 
 
 def _training(bot: BotDir) -> TrainReport:

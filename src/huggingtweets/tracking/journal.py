@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from huggingtweets.botdir import BotDir, make_folder, read_as, write_json
+from huggingtweets.botdir import BotDir, file_digest, key_of, make_folder, read_as, write_json
 from huggingtweets.errors import BotError
 from huggingtweets.places import read_places
 from huggingtweets.reports import Report
@@ -92,6 +92,11 @@ class Journal:
     def latest(self, job: Job) -> Recorded | None:
         return next((run for run in reversed(self.read()) if run.job == job), None)
 
+    def home(self, part: str, keys: Mapping[str, str]) -> Recorded | None:
+        """The run that holds what the part belongs to, as it is now: this dataset's, or this training's."""
+        first = "build" if part == "build" else "train"
+        return next((run for run in reversed(self.read()) if _is_of(run, first, keys.get(first))), None)
+
     def missing(self, stage: str, *, posts: bool = False) -> list[str]:
         """Parts up to a stage that are not recorded as they are now; with the card, where the bot is published."""
         order = list(PARTS)
@@ -99,12 +104,13 @@ class Journal:
             return []
         keys = part_keys(self.bot)
         up_to = order if stage == "card" else order[: order.index(stage) + 1]
-        return [part for part in up_to if part in keys and not self._has(part, keys[part], posts)]
+        return [part for part in up_to if part in keys and not self._has(part, keys, posts)]
 
-    def _has(self, part: str, key: str, posts: bool) -> bool:
-        run = self.latest(PARTS[part])
-        known = run.done.get(part) if run else None
-        return known == key + WITH_POSTS or (known == key and not (posts and part == "build"))
+    def _has(self, part: str, keys: Mapping[str, str], posts: bool) -> bool:
+        run = self.home(part, keys)
+        if run is None or not _is_of(run, part, keys[part]):
+            return False
+        return not (posts and part == "build") or run.done[part].endswith(WITH_POSTS)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -125,14 +131,30 @@ def _runs(record: Mapping[str, Any]) -> list[Recorded]:
     return [Recorded.from_json(run) for run in record["runs"]]
 
 
+def _is_of(run: Recorded, part: str, key: str | None) -> bool:
+    return key is not None and run.done.get(part, "").removesuffix(WITH_POSTS) == key
+
+
 def part_keys(bot: BotDir) -> dict[str, str]:
-    """The key of every part that is there: the stage's own, and of what was published its commit."""
+    """The key of every part that is there and fits what is before it; of what is published, the commit."""
     stages = bot.read_record()["stages"]
     keys = {part: str(stages[part]["key"]) for part in PARTS if part in stages}
+    if "train" in keys and stages["train"].get("data") != _data_digest(bot):
+        keys = {"build": keys["build"]} if "build" in keys else {}
+    if "evaluate" in keys and stages["evaluate"].get("weights") != stages["train"].get("weights"):
+        del keys["evaluate"]
+    if "evaluate" not in keys:
+        keys.pop("card", None)
     place = read_places(bot).now
-    if place is not None and place.commit is not None:
+    if place is not None and place.commit is not None and "train" in keys:
         keys["publish"] = place.commit
     return keys
+
+
+def _data_digest(bot: BotDir) -> str | None:
+    """As `stages` computes it for a training."""
+    files = (bot.train_posts, bot.holdout_posts)
+    return key_of(*map(file_digest, files)) if all(file.exists() for file in files) else None
 
 
 def arrived(run: Recorded, folder: str, url: str | None) -> Recorded:

@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from huggingtweets.botdir import BotDir
+from huggingtweets.errors import HuggingtweetsError
 from huggingtweets.reports import Advanced, Event, Listener, Notice, StageDone, StageStarted
 from huggingtweets.tracking.journal import PARTS, Journal
 from huggingtweets.tracking.reach import Mode, Reach, answers, base_url, reached, wish
 
-WAIT_S = 30.0  # for what is still to be written and uploaded; W&B's own limits come first
+PATIENCE_S = 10.0  # for W&B at the end of a run
+WAIT_S = 20.0  # on top of that, for what is still to be read and written
 WAIT_FAILED_S = 5.0  # when a person or an error has stopped the work, who wants to be back at the prompt
 
 _SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|API_?KEY", re.IGNORECASE)
@@ -41,17 +43,20 @@ _OF_WANDB = frozenset(
 
 
 @contextlib.contextmanager
-def tracker(bot: BotDir, mode: Mode, listen: Listener, *, posts: bool = False) -> Iterator[Listener]:
+def tracker(
+    bot: BotDir, mode: Mode, listen: Listener, *, posts: bool = False, patience_s: float = PATIENCE_S
+) -> Iterator[Listener]:
     """A listener that records what happens and passes everything on to `listen`.
 
-    `posts` makes the posts themselves part of the record; without it only their digest and their counts are. Raises
-    PublishError when `mode` is online and nobody is logged in; whatever else goes wrong becomes a warning.
+    `posts` makes the posts themselves part of the record; without it only their digest and their counts are. W&B is
+    waited for at the end of each of the two runs for `patience_s` at most; what it has not got then, `sync` sends.
+    Raises PublishError when `mode` is online and nobody is logged in; whatever else goes wrong becomes a warning.
     """
     reach = wish(mode, os.environ, Path.home())
     if reach is None:
         yield listen
         return
-    recording = _Recording(bot, listen, reach, posts)
+    recording = _Recording(bot, listen, reach, posts, patience_s)
     try:
         yield recording
     except BaseException:
@@ -84,33 +89,43 @@ def child_environment(env: Mapping[str, str]) -> dict[str, str]:
 class _Recording:
     """The listener while a recording is on; and nothing but a listener once something went wrong."""
 
-    def __init__(self, bot: BotDir, listen: Listener, reach: Reach, posts: bool) -> None:
+    def __init__(self, bot: BotDir, listen: Listener, reach: Reach, posts: bool, patience_s: float) -> None:
         self._bot = bot
         self._listen = listen
         self._reach = reach
         self._posts = posts
+        self._patience_s = patience_s
         self._journal = Journal(bot)
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._reader: threading.Thread | None = None
         self._is_training = False
         self._is_off = False
 
     def __call__(self, event: Event) -> None:
+        try:
+            self._hear(event)
+        except (HuggingtweetsError, ValueError, KeyError) as error:
+            self._give_up(str(error))
+        self._pass_on()
+        self._listen(event)
+
+    def _hear(self, event: Event) -> None:
         if isinstance(event, StageStarted) and event.stage in PARTS:
             self._is_training = False
             self._order(started=event.stage)
         elif isinstance(event, Advanced) and event.stage == "train" and not self._is_training:
             self._is_training = True
             self._order(training=True)
-        elif isinstance(event, StageDone) and self._is_news(event):
+        elif isinstance(event, StageDone) and event.stage in PARTS and self._is_news(event):
             self._order(done=event.stage)
-        self._pass_on()
-        self._listen(event)
 
     def _is_news(self, event: StageDone) -> bool:
-        if event.stage not in PARTS or self._is_off:
+        """Once the recording process runs, it knows better."""
+        if self._is_off:
             return False
-        return not event.skipped or bool(self._journal.missing(event.stage, posts=self._posts))
+        is_running = self._process is not None
+        return is_running or not event.skipped or bool(self._journal.missing(event.stage, posts=self._posts))
 
     def _order(self, **order: Any) -> None:
         if self._is_off:
@@ -130,8 +145,15 @@ class _Recording:
             later = f"later: huggingtweets sync {self._bot.name}"
             self._listen(Notice(f"Recorded here and not at Weights & Biases, because {self._reach.why}; {later}"))
         self._process = self._start()
-        path = str(self._bot.path.absolute())
-        self._write({"bot": path, "online": self._reach.online, "posts": self._posts, "pid": os.getpid()})
+        self._write(
+            {
+                "bot": str(self._bot.path.absolute()),
+                "online": self._reach.online,
+                "posts": self._posts,
+                "patience_s": self._patience_s,
+                "pid": os.getpid(),
+            }
+        )
 
     def _give_up(self, why: str) -> None:
         """Said once."""
@@ -158,8 +180,9 @@ class _Recording:
 
         def read() -> None:
             assert process.stdout is not None
-            for line in process.stdout:
-                self._answers.put(json.loads(line))
+            with process.stdout as lines:
+                for line in lines:
+                    self._answers.put(json.loads(line))
 
         self._reader = threading.Thread(target=read, daemon=True)
         self._reader.start()
@@ -173,7 +196,8 @@ class _Recording:
 
     def _wait_for_answers(self) -> None:
         """Of a process that has ended."""
-        self._reader.join(1.0)
+        if self._reader is not None:
+            self._reader.join(1.0)
         self._pass_on()
 
     def end(self, *, failed: bool = False) -> None:
@@ -186,13 +210,13 @@ class _Recording:
             assert process.stdin is not None
             process.stdin.close()
         try:
-            process.wait(WAIT_FAILED_S if failed else WAIT_S)
+            process.wait(WAIT_FAILED_S if failed else WAIT_S + 2 * self._patience_s)
         except subprocess.TimeoutExpired:
-            _kill(process)
-            if not failed:
+            if not failed:  # one that failed is left to end in its own time
+                _kill(process)
                 self._give_up(f"it took too long to end; later: huggingtweets sync {self._bot.name}")
         self._wait_for_answers()
-        if process.returncode > 0:
+        if process.returncode:
             self._give_up(f"the recording process ended with {process.returncode}")
 
 

@@ -7,12 +7,12 @@ end, and the run is closed in good order.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -31,16 +31,23 @@ def main() -> None:
     """Runs until there are no more orders, then leaves without waiting for any thread of W&B's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the training, whose end is the end of the orders
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
-    with tempfile.TemporaryFile() as printed:  # by W&B, which must not reach anybody's terminal
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(printed.fileno(), stream.fileno())
-        _serve(_orders(sys.stdin), answers, lambda: _text(printed))
-    answers.flush()
+    _serve(_orders(sys.stdin), answers, _printed())
     os._exit(0)
 
 
-def _text(file: IO[bytes]) -> str:
-    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode("utf-8", "replace")
+def _printed() -> Callable[[], str]:
+    """Keeps what W&B prints, which belongs on nobody's terminal; returns how to see it."""
+    source, sink = os.pipe()
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(sink, stream.fileno())
+    kept: list[bytes] = []
+
+    def read() -> None:
+        while part := os.read(source, 4096):
+            kept.append(part)
+
+    threading.Thread(target=read, daemon=True).start()
+    return lambda: b"".join(kept).decode("utf-8", "replace")
 
 
 def _orders(lines: IO[str]) -> queue.SimpleQueue[Order | None]:
@@ -58,8 +65,9 @@ def _orders(lines: IO[str]) -> queue.SimpleQueue[Order | None]:
 
 def _serve(orders: queue.SimpleQueue[Order | None], answers: IO[str], printed: Callable[[], str]) -> None:
     def tell(text: str, *, warning: bool = False) -> None:
-        answers.write(json.dumps({"text": text, "warning": warning}) + "\n")
-        answers.flush()
+        with contextlib.suppress(OSError):  # nobody is left to hear it
+            answers.write(json.dumps({"text": text, "warning": warning}) + "\n")
+            answers.flush()
 
     first = orders.get()
     if first is None:
@@ -84,7 +92,7 @@ def _record(
     from huggingtweets.tracking.recorder import Recorder
 
     pid = int(first["pid"])
-    around = Surroundings(pid, lambda: os.kill(pid, signal.SIGINT), printed)
+    around = Surroundings(pid, lambda: os.kill(pid, signal.SIGINT), printed, float(first["patience_s"]))
     os.chdir(bot.path)
     with Journal(bot).locked():
         recorder = Recorder(bot, online=first["online"], posts=first["posts"], around=around, tell=tell)

@@ -21,7 +21,7 @@ from typing import Any
 from huggingtweets import lineage
 from huggingtweets.botdir import BotDir
 from huggingtweets.tracking import facts
-from huggingtweets.tracking.client import Run, Surroundings
+from huggingtweets.tracking.client import Run, Surroundings, leave_service
 from huggingtweets.tracking.journal import PARTS, WITH_POSTS, Job, Journal, Recorded, arrived, part_keys
 
 Tell = Callable[[str], None]
@@ -69,7 +69,11 @@ class Recorder:
 
     def done(self, stage: str) -> None:
         self.look()
-        self._record(self._journal.missing(stage, posts=self._posts))
+        missing = self._journal.missing(stage, posts=self._posts)
+        is_open = self._entry is not None and self._entry.job == PARTS.get(stage) and not self._entry.done
+        if is_open and stage not in missing:  # done again with the same outcome, which is a run of its own
+            missing.append(stage)
+        self._record(missing)
 
     def close(self, *, failed: bool = False) -> None:
         self._finish(1 if failed else 0)
@@ -116,10 +120,10 @@ class Recorder:
     def _open_again(self) -> Recorded:
         """Goes on where W&B has what came before; else beside what waits for the upload already."""
         self._finish()
-        entry = self._journal.latest("train")
+        entry = self._journal.home("train", part_keys(self._bot))
         assert entry is not None
         online = self._online and not entry.waiting
-        config = {**facts.train_config(self._bot), **facts.trained_config(self._bot)}
+        config = {**facts.train_config(self._bot), **facts.trained_config(self._bot, lineage.derive(self._bot))}
         begun = self._begin(replace(entry, online=online), config, resume=True)
         self._now.summary(self._numbers())
         return begun
@@ -132,7 +136,9 @@ class Recorder:
             if not entry.online:
                 raise
             self._online = False
-            self._tell(f"Weights & Biases did not take the run ({first_line(error)}), so it is recorded here.")
+            later = f"recorded here; later: huggingtweets sync {self._bot.name}"
+            self._tell(f"Weights & Biases did not take the run ({brief(error)}), so it is {later}")
+            leave_service(self._journal.folder, entry.id, entry.folders, self._around.patience_s)
             entry = replace(entry, online=False)
             run = Run(name, entry.job, entry.id, config, online=False, resume=resume, around=self._around)
         self._run, self._entry = run, entry
@@ -174,7 +180,7 @@ class Recorder:
         if self._steps is None:
             self.training()
         made = lineage.derive(self._bot)
-        self._now.config({**facts.trained_config(self._bot), "used": facts.made_from(self._bot, made)})
+        self._now.config(facts.trained_config(self._bot, made))
         self._now.use(facts.train_dataset(self._bot, made, posts=self._posts))
         self._now.use(facts.base_model(self._bot, made))
         self._now.make(facts.finetuned_model(self._bot, made))
@@ -204,8 +210,13 @@ def key_of_build(bot: BotDir) -> str:
     return str((bot.stage("download") or {}).get("key"))
 
 
-def first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+def brief(error: BaseException) -> str:
+    """Without addresses and the history of its causes.
+
+    >>> brief(RuntimeError("Timed out initializing run: POST http://127.0.0.1/graphql giving up"))
+    'Timed out initializing run'
+    """
+    return str(error).splitlines()[0].split(":")[0].strip() if str(error).strip() else type(error).__name__
 
 
 class _Steps:

@@ -3,7 +3,8 @@
 In: a bot with runs that wait. Out: the same runs at W&B, their artifacts tied together as they would have been online.
 
 - W&B's own `wandb sync` uploads; which artifact a run made or used stands in the run's log already (see `client`).
-- What is not recorded yet, because a recording was cut off, is recorded first.
+- What is not recorded yet is recorded first, from the bot's folder: a recording may have been cut off, or not wanted
+  at the time.
 - Safe to repeat: what has arrived is left alone, and what is sent twice is taken once.
 """
 
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from huggingtweets.botdir import BotDir
 from huggingtweets.errors import PublishError
-from huggingtweets.reports import Listener, StageDone, StageStarted, silent
+from huggingtweets.reports import Event, Listener, Notice, StageDone, StageStarted, silent
 from huggingtweets.tracking.journal import PARTS, Journal, Recorded, arrived, part_keys
 from huggingtweets.tracking.listening import child_environment, tracker
 from huggingtweets.tracking.reach import Knock, answers, base_url, wish
@@ -30,14 +31,11 @@ UPLOAD_S = 600.0  # a bot's runs are small: W&B that takes longer has stopped an
 def sync(bot: BotDir, listen: Listener = silent, *, knock: Knock = answers) -> list[str]:
     """Uploads what waits; returns the addresses of all runs that are there, as far as W&B says them.
 
-    Raises PublishError when nothing was recorded, nobody is logged in, nobody answers, or not everything was taken.
+    Raises PublishError when there is nothing yet, nobody is logged in, nobody answers, or not everything was taken.
     """
     journal, again = Journal(bot), f"huggingtweets sync {bot.name}"
-    if not journal.read():
-        raise PublishError(
-            f"Nothing of {bot.name} was recorded for Weights & Biases.",
-            next="run the create command again with --track offline, which records what is there",
-        )
+    if not part_keys(bot):
+        raise PublishError(f"There is nothing of {bot.name} to record yet.", next=f"huggingtweets build {bot.name}")
     try:
         wish("online", os.environ, Path.home())
     except PublishError as error:
@@ -67,11 +65,15 @@ def run_url(bot: BotDir) -> str | None:
 
 
 def _record_rest(bot: BotDir, listen: Listener) -> None:
-    """Goes on where a recording was cut off."""
     stage = next((part for part in reversed(PARTS) if part in part_keys(bot)), None)
     if stage is not None and Journal(bot).missing(stage):
-        with tracker(bot, "offline", silent) as hear:
+        with tracker(bot, "offline", lambda event: _warn(event, listen)) as hear:
             hear(StageDone(stage, "", skipped=True))
+
+
+def _warn(event: Event, listen: Listener) -> None:
+    if isinstance(event, Notice) and event.warning:
+        listen(event)
 
 
 def _upload(bot: BotDir, folders: Sequence[str]) -> str:

@@ -71,6 +71,7 @@ def _growing(
     """The rows (n, T) now and then while they grow, and at their end; nobody listening any more stops them."""
     states: queue.Queue[torch.Tensor | BaseException | None] = queue.Queue()
     left = threading.Event()
+    cores = torch.get_num_threads()  # which every thread would choose anew
 
     def watch(rows: torch.Tensor, scores: Any, **more: Any) -> torch.Tensor:
         states.put(rows.clone())
@@ -78,6 +79,7 @@ def _growing(
 
     def work() -> None:
         try:
+            torch.set_num_threads(cores)
             if seed is not None:
                 torch.manual_seed(seed)
             with torch.no_grad():
