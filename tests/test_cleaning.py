@@ -140,3 +140,7 @@ def test_a_post_is_kept_exactly_when_it_has_three_plain_words(text: str, setting
     reason = dropped(text, settings)
     if reason != "retweet":
         assert (reason is None) == (plain_words(cleaned(text, settings)) >= 3)
+
+
+def test_an_escape_of_thousands_of_digits_is_one_unknown_character() -> None:
+    assert clean(Post(f"so many &#{'9' * 5_000}; here", "a"), DatasetSettings()) == "so many � here"

@@ -27,8 +27,6 @@ DOORS = {
     "tenacity": {"sources", "hub"},
     "protego": {"sources"},
     "libipld": {"sources"},
-    "ijson": {"sources"},
-    "stream_unzip": {"sources"},
     "datasets": {"sources"},
     "phonenumbers": {"privacy"},
     "py3langid": {"languages"},
@@ -88,7 +86,7 @@ def test_every_dependency_has_its_door(module: str) -> None:
 
 @pytest.mark.parametrize("module", ["huggingtweets", "huggingtweets.cli"])
 def test_nothing_heavy_is_imported_at_the_start(module: str) -> None:
-    heavy = "torch transformers huggingface_hub pyarrow typst numpy py3langid gguf safetensors yaml httpx2 wandb ijson"
+    heavy = "torch transformers huggingface_hub pyarrow typst numpy py3langid gguf safetensors yaml httpx2 wandb"
     code = f"import sys, {module}; print(*(set('{heavy}'.split()) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

@@ -354,6 +354,16 @@ def test_the_endpoint_counts_even_when_it_is_set_late(server: HubServer, hub: Hu
     assert hub.owner() == "alice"
 
 
+@pytest.mark.parametrize("address", ["nonsense", "ftp://hub.example", "http://", "https:// x"])
+def test_an_endpoint_that_is_no_address_is_said_at_once(
+    monkeypatch: pytest.MonkeyPatch, hub: Hub, address: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_write")
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    with pytest.raises(PublishError, match="HF_ENDPOINT is no web address"):
+        hub.owner()
+
+
 def test_addresses_are_shown_without_logins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "https://alice:planted@hub.example/")
     assert Repo("a/b", "space").url == "https://hub.example/spaces/a/b"

@@ -402,3 +402,8 @@ def test_settings_that_leave_nothing_to_learn_from_do_not_stay(bot: ht.Bot, tiny
     with pytest.raises(TooLittleText):
         run(bot.dir, ["build"], too_strict)
     assert settings_of(bot.dir) == before
+
+
+def test_a_bots_name_in_place_of_a_source_is_told(bot: ht.Bot) -> None:
+    with pytest.raises(SourceError, match="huggingtweets update rover"):
+        prepare(["rover"], bots_dir=bot.path.parent, imports=ht.ImportSettings())

@@ -32,7 +32,7 @@ from huggingtweets.steplog import StepLog
 from huggingtweets.tracking import facts, run_url, sync, tracker
 from huggingtweets.tracking.journal import Journal, Recorded
 from huggingtweets.tracking.reach import ALSO_HOME, HOME, KNOCK_S, Reach, answers, reached, wish
-from wandb_server import KeptRun, WandbServer, serve_wandb
+from wandb_server import WandbServer, serve_wandb
 
 QUICK = TrainingSettings(epochs=1, tokens_per_step=400, learning_rate=5e-3, warmup_steps=2, threads=1, device="cpu")
 SECRETS = {
@@ -336,23 +336,12 @@ def test_a_bot_can_be_recorded_afterwards(made: Made, train: Read, tmp_path: Pat
     assert {"train.jsonl", "holdout.jsonl"} <= set(read(bot, "preprocess").contents("dataset-rover"))
 
 
-def test_a_new_evaluation_goes_on_in_the_run_of_its_training(made: Made, tmp_path: Path) -> None:
-    bot = made.copy(tmp_path, recorded=True)
+def evaluate_again(bot: BotDir) -> None:
+    """To another outcome, as another version of this project might."""
     record = bot.read_record()
     record["stages"]["evaluate"]["key"] = "another"
     write_json(bot.record, record)
-    scores = read_json(bot.eval_report)
-    write_json(bot.eval_report, {**scores, "distinct_1": 0.125})
-    with serve_wandb() as server, logged_in(server):
-        hear(bot, "evaluate")  # with a login now, yet what came before is not at W&B
-        (run,) = runs(bot, "train")
-        assert len(run.folders) == 2
-        assert Read(bot.path / list(run.folders)[1]).of("run")[0]["run_id"] == run.id
-        sync(bot)
-        kept = server.run("train")
-    assert [row["_step"] for row in kept.history] == [5, 10, 15, 16, 17, 18, 19]
-    assert kept.summary["eval/distinct_1"] == 0.125
-    assert kept.summary["final_loss"] == read_json(bot.train_report)["final_loss"]
+    write_json(bot.eval_report, {**read_json(bot.eval_report), "distinct_1": 0.125})
 
 
 @contextlib.contextmanager
@@ -366,16 +355,19 @@ def logged_in(server: WandbServer) -> Iterator[None]:
 LEARN = """
 import os, signal, sys
 from pathlib import Path
-from test_tracking import learn, until_recorded
 from huggingtweets.botdir import BotDir
 from huggingtweets.reports import StageStarted
+from huggingtweets.steplog import StepLog
 from huggingtweets.tracking import tracker
 
-with tracker(BotDir(Path(sys.argv[1])), "auto", lambda event: None) as listen:
+bot = BotDir(Path(sys.argv[1]))
+values = {"learning_rate": 1e-3, "tokens": 1, "seconds": 0, "total_steps": 50}
+with tracker(bot, "auto", lambda event: None) as listen, StepLog(bot.train_log, 5, listen) as log:
     listen(StageStarted("train", "Training"))
-    learn(BotDir(Path(sys.argv[1])), 1, 38, listen)
+    for step in range(1, 39):
+        log.step(step, {"loss": 5 - step / 20, **values})
     assert "wandb" not in sys.modules and "torch" not in sys.modules
-    until_recorded(BotDir(Path(sys.argv[1])))
+    input("until it is time to go")
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -388,57 +380,54 @@ def learn(bot: BotDir, first: int, last: int, listen: Listener, total: int = 50)
             log.step(step, {"loss": 5 - step / 20, **values})
 
 
-def until_recorded(bot: BotDir) -> None:
-    """Until a run of this training is open."""
-    deadline = time.monotonic() + 60
-    while all(run.done for run in runs(bot, "train")):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def learn_and_be_killed(bot: BotDir) -> None:
-    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    killed = subprocess.run(
-        [sys.executable, "-c", LEARN, bot.path], env={**os.environ, "PYTHONPATH": path}, check=False
-    )
-    assert killed.returncode == -signal.SIGKILL
-
-
-def go_on(bot: BotDir, first: int) -> None:
-    """The next command: from the checkpoint to the end."""
-    with tracker(bot, "auto", lambda event: None) as listen:
-        listen(StageStarted("train", "Training"))
-        learn(bot, first, 50, listen)
-        listen(StageDone("train", ""))
-
-
 EVERY_FIFTH = list(range(5, 51, 5))
 
 
-def test_after_a_kill_the_whole_training_is_in_one_run(made: Made, tmp_path: Path) -> None:
+def test_offline_a_training_that_was_stopped_starts_its_run_again(made: Made, tmp_path: Path) -> None:
     bot = made.copy(tmp_path, recorded=True)
-    learn_and_be_killed(bot)
+    with contextlib.suppress(KeyboardInterrupt), tracker(bot, "auto", lambda event: None) as listen:
+        listen(StageStarted("train", "Training"))
+        learn(bot, 1, 38, listen)
+        raise KeyboardInterrupt
     with Journal(bot).locked():  # once the recorder has ended
         torn = runs(bot, "train")[-1]
     assert torn.done == {}
     assert Read(bot.path / next(iter(torn.folders))).summed_up["exit_code"] == 1
-    go_on(bot, 31)  # the checkpoint was of step 30
-    whole = runs(bot, "train")[-1]
+    with tracker(bot, "auto", lambda event: None) as listen:
+        listen(StageStarted("train", "Training"))
+        learn(bot, 31, 50, listen)  # the checkpoint was of step 30
+        listen(StageDone("train", ""))
+    _, whole = runs(bot, "train")  # besides that of the bot as it was
     assert [row["step"] for row in Read(bot.path / next(iter(whole.folders))).losses] == EVERY_FIFTH
-    assert len(runs(bot, "train")) == 2  # that of the bot as it was, and this one
     assert not (bot.path / next(iter(torn.folders))).exists()
 
 
-def test_online_a_killed_training_goes_on_in_its_run(made: Made, tmp_path: Path) -> None:
-    bot = made.copy(tmp_path, recorded=True)
+def test_online_it_is_there_as_it_goes_on_and_after_a_kill_too(made: Made, home: Path, tmp_path: Path) -> None:
+    bot = made.copy(tmp_path, recorded=False)
+    events: list[Event] = []
     with serve_wandb() as server, logged_in(server):
-        learn_and_be_killed(bot)
+        with subprocess.Popen([sys.executable, "-c", LEARN, bot.path], stdin=subprocess.PIPE) as learning:
+            server.wait_for(lambda: any(len(run.history) >= 7 for run in server.runs.values()))
+            learning.communicate(b"\n")
+        assert learning.returncode == -signal.SIGKILL
         server.wait_for(lambda: any(run.exit_code == 1 for run in server.runs.values()))
-        go_on(bot, 31)
+        with tracker(bot, "auto", events.append) as listen:
+            listen(StageStarted("train", "Training"))
+            learn(bot, 31, 50, listen)
+            for stage in ("train", "evaluate", "card"):
+                listen(StageDone(stage, ""))
         kept = server.run("train")
-    assert [row["_step"] for row in kept.history] == EVERY_FIFTH
+        check_lineage(server)
+        check_privacy(server, bot, home)
+    assert [row["_step"] for row in kept.history] == [*EVERY_FIFTH, 51, 52]
+    assert [row["loss"] for row in kept.history[:10]] == [line["loss"] for line in read_jsonl(bot.train_log)]
     assert kept.exit_code == 0
+    assert kept.summary["eval/bits_per_byte"] == read_json(bot.eval_report)["bot"]["bits_per_byte"]
     assert kept.config["used"] == read(made.bot, "train").summed_up["config"]["used"]
+    assert bot.picture.read_bytes() in kept.files.values()
+    assert run_url(bot) in [notice.text.removeprefix("Weights & Biases: ") for notice in notices(events)]
+    assert not any(run.waiting for run in Journal(bot).read())
+    assert not (bot.path / "wandb" / "artifacts").exists()
 
 
 def check_lineage(server: WandbServer) -> None:
@@ -451,7 +440,7 @@ def check_lineage(server: WandbServer) -> None:
         "dataset-rover": (ids["@rover-preprocess"], {ids["@rover-train"]}),
         "tiny-gpt2": (None, {ids["@rover-train"]}),
         "rover": (ids["@rover-train"], set()),
-        f"run-{ids['@rover-train']}-examples": (ids["@rover-train"], set()),
+        f"run-{ids['@rover-train']}-examples": (ids["@rover-train"], set()),  # W&B's own, for every table
     }
 
 
@@ -466,28 +455,6 @@ def check_privacy(server: WandbServer, bot: BotDir, home: Path) -> None:
         assert [upsert[name] for name in ("host", "repo", "commit")] == [None] * 3
 
 
-def test_with_a_login_it_is_there_while_it_goes_on(made: Made, home: Path, tmp_path: Path) -> None:
-    bot = made.copy(tmp_path, recorded=False)
-    events: list[Event] = []
-    with serve_wandb() as server, logged_in(server):
-        with tracker(bot, "auto", events.append) as listen:
-            listen(StageStarted("train", "Training"))
-            learn(bot, 1, 16, listen, total=16)
-            server.wait_for(lambda: any(len(run.history) >= 4 for run in server.runs.values()))
-            for stage in ("train", "evaluate", "card"):
-                listen(StageDone(stage, ""))
-        kept = server.run("train")
-        check_lineage(server)
-        check_privacy(server, bot, home)
-    assert [row["_step"] for row in kept.history] == [5, 10, 15, 16, 17, 18]
-    assert kept.summary["eval/bits_per_byte"] == read_json(bot.eval_report)["bot"]["bits_per_byte"]
-    assert bot.picture.read_bytes() in kept.files.values()
-    assert run_url(bot) is not None
-    assert run_url(bot) in [notice.text.removeprefix("Weights & Biases: ") for notice in notices(events)]
-    assert not any(run.waiting for run in Journal(bot).read())
-    assert not (bot.path / "wandb" / "artifacts").exists()
-
-
 def test_a_server_that_falls_silent_slows_and_fails_nothing(made: Made, tmp_path: Path) -> None:
     bot = made.copy(tmp_path, recorded=False)
     events: list[Event] = []
@@ -495,7 +462,7 @@ def test_a_server_that_falls_silent_slows_and_fails_nothing(made: Made, tmp_path
         server.breaks_at = "CreateArtifact"
         slowest_s = 0.0
         begun = time.monotonic()
-        with tracker(bot, "auto", events.append, patience_s=3.0) as listen:
+        with tracker(bot, "auto", events.append, patience_s=2.0) as listen:
 
             def timed(event: Event) -> None:
                 nonlocal slowest_s
@@ -521,30 +488,36 @@ def test_a_server_that_falls_silent_slows_and_fails_nothing(made: Made, tmp_path
 
 def test_sync_uploads_what_was_recorded_offline(made: Made, train: Read, home: Path, tmp_path: Path) -> None:
     bot = made.copy(tmp_path, recorded=True)  # which has moved since
+    evaluate_again(bot)
     with serve_wandb() as server, logged_in(server):
+        hear(bot, "evaluate")  # with a login now, yet what came before is not at W&B
+        (run,) = runs(bot, "train")
+        assert [folder.split("/")[1][:12] for folder in run.folders] == ["offline-run-"] * 2
+        assert server.runs == {}
         urls = sync(bot)
         assert urls == [f"{server.url}/alice/huggingtweets/runs/{run.id}" for run in Journal(bot).read()]
         assert run_url(bot) == urls[-1]
-        check_lineage(server)
         check_privacy(server, bot, home)
-        kept = server.run("train")
-        check_upload(kept, train)
-        files = server.artifact("dataset-rover").files
-        assert files["report.json"] == bot.dataset_report.read_bytes()
+        check_upload(server, bot, train)
         asked = len(server.operations)
         events: list[Event] = []
         assert sync(bot, events.append) == urls
         assert [event.skipped for event in events if isinstance(event, StageDone)] == [True]
         assert len(server.operations) == asked
-    assert {path.name for path in (bot.path / "wandb").iterdir()} >= {"runs.json"}
     assert search(bot.path / "wandb", *SECRETS.values(), str(home), str(tmp_path)) == []
 
 
-def check_upload(kept: KeptRun, recorded: Read) -> None:
+def check_upload(server: WandbServer, bot: BotDir, recorded: Read) -> None:
+    kept = server.run("train")
+    assert [row["_step"] for row in kept.history] == [5, 10, 15, 16, 17, 18, 19]  # the last: evaluated again
     assert [row["loss"] for row in kept.history if "loss" in row] == [row["loss"] for row in recorded.losses]
+    assert kept.summary["eval/distinct_1"] == 0.125
+    assert kept.summary["final_loss"] == read_json(bot.train_report)["final_loss"]
     assert kept.config.items() >= recorded.summed_up["config"].items()
     assert kept.notes == recorded.summed_up["notes"]
     assert kept.exit_code == 0
+    assert server.artifact("dataset-rover").files["report.json"] == bot.dataset_report.read_bytes()
+    check_lineage(server)
 
 
 def test_sync_says_what_keeps_it(made: Made, tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ the other posts (see `dataset`).
 
 from __future__ import annotations
 
-import html
 import itertools
 import re
 from collections.abc import Iterator
 
 from huggingtweets.config import MIN_WORDS, DatasetSettings
+from huggingtweets.escaping import unescaped
 from huggingtweets.posts import Post
 
 # In this order, once for each scheme: a link takes the space before it, else the space after it, else a newline before.
@@ -44,7 +44,7 @@ def clean(post: Post, settings: DatasetSettings) -> str:
 
 def unescape(text: str, settings: DatasetSettings) -> str:
     if settings.unescape_all_html:
-        return html.unescape(text)
+        return unescaped(text)
     return text.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">")
 
 

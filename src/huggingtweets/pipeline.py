@@ -16,7 +16,7 @@ from huggingtweets.bot import BOTS_DIR, Bot
 from huggingtweets.botdir import BotDir, bot_name
 from huggingtweets.config import MAX_ACCOUNTS, BotSettings, ImportSettings
 from huggingtweets.consent import Word, ask_first, judge
-from huggingtweets.errors import BotError, SettingsError, TooLittleText
+from huggingtweets.errors import BotError, SettingsError, TooLittleText, UnknownSource
 from huggingtweets.posts import Post
 from huggingtweets.reports import Listener, silent
 from huggingtweets.sources import join_parts, recognise
@@ -91,8 +91,24 @@ def prepare(
     imports: ImportSettings,
 ) -> tuple[list[Source], BotDir]:
     """The sources behind what was typed, and the folder their bot lives in; raises as `sources_of`."""
-    sources = sources_of(specs, imports)
+    try:
+        sources = sources_of(specs, imports)
+    except UnknownSource as error:
+        raise _or_a_bot(error, specs, Path(bots_dir)) from error
     return sources, BotDir(Path(bots_dir) / bot_name([name] if name else [source.handle for source in sources]))
+
+
+def _or_a_bot(error: UnknownSource, specs: Sequence[str | PathLike[str]], bots_dir: Path) -> UnknownSource:
+    """Where the name of a bot was typed in place of a source."""
+    named = [
+        name for spec in specs if (name := os.fspath(spec)) and BotDir(bots_dir / bot_name([name])).record.exists()
+    ]
+    if not named:
+        return error
+    why = " ".join(filter(None, [error.why, f"There is a bot called {named[0]}, too."]))
+    return UnknownSource(
+        error.what, why=why, next=f"{error.next}   (the bot's new posts: huggingtweets update {named[0]})"
+    )
 
 
 def run(

@@ -82,6 +82,8 @@ class Hub:
         if self._api is None:
             from huggingface_hub import HfApi
 
+            if not re.match(r"https?://[^/\s]", endpoint()):
+                raise PublishError("HF_ENDPOINT is no web address.", next="unset HF_ENDPOINT")
             _without_xet_elsewhere()
             self._api = HfApi(endpoint=endpoint(), library_name="huggingtweets")
         return self._api

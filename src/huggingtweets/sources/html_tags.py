@@ -10,10 +10,11 @@ In: any text. Out: its pieces in order; texts with their entities written out, t
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
+
+from huggingtweets.escaping import unescaped
 
 _TAG = re.compile(r"<(/?)([A-Za-z][^\s/>]*)")
 # One attribute, or what stands between two; the alternatives begin differently, so no place is looked at twice.
@@ -21,7 +22,6 @@ _ATTRIBUTE = re.compile(r"""[\s/]+|([^\s/>=][^\s/>=]*)(?:\s*=\s*(?:"([^"]*)"|'([
 _OTHER_MARKUP = re.compile(r"<(?:[!?]|/[^A-Za-z])")
 _RAW = frozenset(("script", "style", "title", "textarea", "iframe", "noembed", "noframes", "xmp"))
 _ENDS = {name: re.compile(rf"</{name}(?![^\s/>])", re.IGNORECASE) for name in _RAW}
-_NO_CHARACTER = re.compile(r"&#[0-9]{8,};?")  # Python refuses to read thousands of digits
 
 
 class Tag(NamedTuple):
@@ -45,7 +45,7 @@ def pieces(source: str) -> Iterator[str | Tag]:
             at += 1
             continue
         if done < at:
-            yield _written_out(source[done:at])
+            yield unescaped(source[done:at])
         at = done = end
         if tag is not None:
             yield tag
@@ -53,7 +53,7 @@ def pieces(source: str) -> Iterator[str | Tag]:
             closed = _ENDS[tag.name].search(source, at)
             at = done = closed.start() if closed else len(source)
     if done < len(source):
-        yield _written_out(source[done:])
+        yield unescaped(source[done:])
 
 
 def _tag(source: str, begun: re.Match[str]) -> tuple[Tag | None, int]:
@@ -67,7 +67,7 @@ def _tag(source: str, begun: re.Match[str]) -> tuple[Tag | None, int]:
         at = found.end()
         if found[1]:
             value = next(filter(None, found.groups()[1:]), "")
-            attributes.setdefault(found[1].lower(), _written_out(value))
+            attributes.setdefault(found[1].lower(), unescaped(value))
     return Tag(begun[2].lower(), bool(begun[1]), attributes), at + 1
 
 
@@ -80,11 +80,3 @@ def _end_of_other(source: str, at: int) -> int:
         end = source.find(">", at)
         return len(source) if end < 0 else end + 1
     return at
-
-
-def _written_out(text: str) -> str:
-    """
-    >>> _written_out("&lt;3 &#128512; &#99999999999;")
-    '<3 😀 �'
-    """
-    return html.unescape(_NO_CHARACTER.sub("�", text)) if "&" in text else text

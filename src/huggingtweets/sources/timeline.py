@@ -14,7 +14,6 @@ everything that could not be used, counted.
 from __future__ import annotations
 
 import dataclasses
-import html
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from typing import Protocol
 
 from huggingtweets.config import ImportSettings
 from huggingtweets.errors import UnreadableFile
+from huggingtweets.escaping import unescaped
 from huggingtweets.posts import Account, Post
 from huggingtweets.sources.answers import account_of
 from huggingtweets.sources.authors import Author
@@ -196,8 +196,8 @@ class Timeline:
         return Account(
             handle=handle,
             platform=self.platform,
-            display_name=settings.display_name or (html.unescape(name) if name else None),
-            bio=html.unescape(author.bio) if author and author.bio else None,
+            display_name=settings.display_name or (unescaped(name) if name else None),
+            bio=unescaped(author.bio) if author and author.bio else None,
             protected=author.protected if author else False,
         )
 

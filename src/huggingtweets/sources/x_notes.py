@@ -11,13 +11,13 @@ In: notes, then tweets one by one. Out: the note that a tweet is the beginning o
 
 from __future__ import annotations
 
-import html
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from huggingtweets.escaping import unescaped
 from huggingtweets.posts import Kind, Post
 from huggingtweets.sources.authors import plain
 from huggingtweets.sources.values import parse_id, parse_time
@@ -81,7 +81,7 @@ class Notes:
         """The note that a tweet is the beginning of; the ids are its own and that of its first version."""
         if not self._left:
             return None
-        short, is_cut = _beginning(html.unescape(escaped_text))
+        short, is_cut = _beginning(unescaped(escaped_text))
         named = [number for id in tweet_ids for number in self._by_tweet.get(id or "", ()) if number in self._left]
         number = self._nearest(named, short, created_at) if named else self._beginning_with(short, is_cut, created_at)
         if number is None and (mentions := _LEADING_MENTIONS.match(short)):

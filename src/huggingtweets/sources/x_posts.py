@@ -9,11 +9,11 @@ In: parsed JSON of which nothing is certain. Out: a `Post`, or None where there 
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Mapping
 from datetime import datetime
 
+from huggingtweets.escaping import unescaped
 from huggingtweets.posts import Account, Kind, Post
 from huggingtweets.sources.authors import plain
 from huggingtweets.sources.values import is_reference, is_true, parse_id, parse_language, parse_time
@@ -178,4 +178,4 @@ def _bio(user: Record) -> object:
 
 def words(value: object) -> str | None:
     """Plain text of a profile, or nothing."""
-    return plain(html.unescape(value)).strip() or None if isinstance(value, str) else None
+    return plain(unescaped(value)).strip() or None if isinstance(value, str) else None

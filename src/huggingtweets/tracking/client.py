@@ -31,7 +31,7 @@ from huggingtweets.tracking.facts import PICTURE_KEY, TABLE, TABLE_KEY, Draft
 PROJECT = "huggingtweets"  # original
 INIT_S = 6.0  # a server that takes longer to take a run is as good as none
 FLUSH_S = 1.0  # so that a kill loses little of the log
-SEND_S = 5.0  # how late a step may be seen; W&B's own 15 are long for a training of five minutes
+SEND_S = 3.0  # how late a step may be seen; W&B's own 15 are long for a training of five minutes
 SAMPLE_S = 5.0  # between system metrics; as above
 LEFT_BEHIND = "wandb sync"  # in what the client prints when it gave up uploading
 
