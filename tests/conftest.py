@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that needs the Hub brings its own
+os.environ.setdefault("HUGGINGTWEETS_TRACK", "none")  # nor does a test record unless it is about recording
 
 import contextlib
 import random

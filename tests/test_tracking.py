@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import importlib.util
 import json
 import os
+import runpy
 import shutil
 import signal
 import socket
@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +44,8 @@ SECRETS = {
     "WANDB_USER_EMAIL": "planted@example.com",
     "AWS_SECRET_ACCESS_KEY": "planted-secret",
 }
-SPECS = importlib.util.find_spec("wandb")
-assert SPECS is not None
-assert SPECS.submodule_search_locations is not None
-READER = Path(SPECS.submodule_search_locations[0]) / "bin" / "wandb-core"  # what `wandb leet` calls
+WANDB = Path(str(distribution("wandb").locate_file("wandb")))
+READER = WANDB / "bin" / "wandb-core"  # what `wandb leet` calls
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -142,8 +141,8 @@ def made(tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFactory, home: Path) 
         for name, secret in SECRETS.items():
             if name != "WANDB_API_KEY":  # with which it would be online
                 patch.setenv(name, secret)
-        with tracker(bot, "auto", events.append) as listen:
-            make(bot, sources, BotSettings(base=str(tiny_gpt2), training=QUICK), listen)
+        patch.delenv("HUGGINGTWEETS_TRACK", raising=False)  # as for everybody else
+        make(bot, sources, BotSettings(base=str(tiny_gpt2), training=QUICK), events.append)
     return Made(bot, events)
 
 
@@ -298,6 +297,7 @@ def test_nothing_secret_and_nobodys_paths_are_recorded(made: Made, home: Path, t
     (tmp_path / "seen").write_text(SECRETS["HF_TOKEN"])
     assert search(tmp_path, *SECRETS.values())  # the search does find
     assert search(made.bot.path / "wandb", *SECRETS.values(), str(home), str(made.bot.path.parent), sys.prefix) == []
+    assert list(home.iterdir()) == []  # all that W&B writes is in the bot's folder
 
 
 def test_no_words_of_the_account_are_recorded(made: Made) -> None:
@@ -445,14 +445,15 @@ def check_lineage(server: WandbServer) -> None:
 
 
 def check_privacy(server: WandbServer, bot: BotDir, home: Path) -> None:
-    """Nothing but the key is sent that should not be, and the key only as the login."""
+    """The key is sent as a login and nowhere else, and nothing at all that is a secret or another's words."""
     sent = b"\n".join(server.bodies).decode("utf-8", "replace")
     posts = [post["text"] for post in read_jsonl(bot.posts)]
-    for word in (*SECRETS.values(), str(home), str(bot.path.parent), sys.prefix, socket.gethostname() * 2, *posts):
+    for word in (*SECRETS.values(), str(home), str(bot.path.parent), sys.prefix, *posts):
         assert word not in sent
     for upsert in (upsert for run in server.runs.values() for upsert in run.upserts):
         assert upsert["program"] in (None, "huggingtweets")
         assert [upsert[name] for name in ("host", "repo", "commit")] == [None] * 3
+    assert list(home.iterdir()) == []
 
 
 def test_a_server_that_falls_silent_slows_and_fails_nothing(made: Made, tmp_path: Path) -> None:
@@ -557,6 +558,23 @@ def test_where_it_is_published_the_model_refers_to_the_hub(made: Made, tmp_path:
     assert facts.finetuned_model(bot, lineage.derive(bot)).references == {}  # what lies there is another model
 
 
+def test_what_an_update_begins_with_is_the_bot_before_it(made: Made, tmp_path: Path) -> None:
+    bot = made.copy(tmp_path, recorded=False)
+    record = bot.read_record()
+    record["stages"]["train"]["continues"] = "22a1bf0a"
+    write_json(bot.record, record)
+    draft = facts.base_model(bot, lineage.derive(bot))
+    assert (draft.name, draft.type) == ("rover-previous", "pretrained-model")
+    assert draft.metadata["weights"] == "22a1bf0a"
+
+
+def test_a_bot_that_is_called_like_its_base_is_another_artifact(made: Made, tmp_path: Path) -> None:
+    bot = BotDir(made.copy(tmp_path, recorded=False).path.rename(tmp_path / "tiny-gpt2"))
+    made_of = lineage.derive(bot)
+    assert facts.finetuned_model(bot, made_of).name == "tiny-gpt2"
+    assert facts.base_model(bot, made_of).name == "tiny-gpt2-base"
+
+
 def test_what_goes_wrong_is_one_warning(made: Made, tmp_path: Path) -> None:
     bot = made.copy(tmp_path, recorded=False)
     (bot.path / "wandb").write_text("in the way")
@@ -634,11 +652,8 @@ def test_what_wandb_keeps_for_the_user_counts(tmp_path: Path) -> None:
 
 
 def test_the_service_is_at_wandbs_own_address() -> None:
-    code = (
-        "from wandb.sdk.lib.urls import DEFAULT_BASE_URL, FORGE_HOSTS; print(DEFAULT_BASE_URL, *FORGE_HOSTS.values())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split()[:2] == [HOME, ALSO_HOME]
+    urls = runpy.run_path(str(WANDB / "sdk" / "lib" / "urls.py"))
+    assert (urls["DEFAULT_BASE_URL"], next(iter(urls["FORGE_HOSTS"].values()))) == (HOME, ALSO_HOME)
 
 
 def test_a_host_is_found_out_about_within_a_second(monkeypatch: pytest.MonkeyPatch) -> None:

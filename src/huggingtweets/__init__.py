@@ -6,7 +6,14 @@
 """
 
 from huggingtweets.bot import Bot, list_bots, open_bot
-from huggingtweets.config import BotSettings, DatasetSettings, ImportSettings, SamplingSettings, TrainingSettings
+from huggingtweets.config import (
+    BotSettings,
+    DatasetSettings,
+    ImportSettings,
+    SamplingSettings,
+    TrackingSettings,
+    TrainingSettings,
+)
 from huggingtweets.consent import Word
 from huggingtweets.dataset import Dataset, build_dataset
 from huggingtweets.errors import HuggingtweetsError
@@ -26,6 +33,7 @@ __all__ = [
     "ImportSettings",
     "Post",
     "SamplingSettings",
+    "TrackingSettings",
     "TrainingSettings",
     "Word",
     "build_dataset",

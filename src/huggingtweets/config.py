@@ -246,6 +246,20 @@ class SamplingSettings:
         _check(0 <= self.min_length <= self.max_length, "--min-length must be 0 to --max-length.")
 
 
+TRACK_MODES = ("auto", "online", "offline", "none")
+
+
+@dataclass(frozen=True)
+class TrackingSettings:
+    """What is told to Weights & Biases."""
+
+    mode: Literal["auto", "online", "offline", "none"] = "auto"  # auto: online with a login and a network
+    posts: bool = False  # the posts too: they are other people's words
+
+    def __post_init__(self) -> None:
+        _check(self.mode in TRACK_MODES, f"--track must be auto, online, offline or none, not {self.mode}.")
+
+
 @dataclass(frozen=True)
 class BotSettings:
     """Everything a bot is made with; kept in its `bot.json`, so that a later command starts from it."""
@@ -254,6 +268,7 @@ class BotSettings:
     imports: ImportSettings = ImportSettings()
     dataset: DatasetSettings = DatasetSettings()
     training: TrainingSettings = TrainingSettings()
+    tracking: TrackingSettings = TrackingSettings()
     seed: int = 0  # of the predictions
 
     def __post_init__(self) -> None:
@@ -265,7 +280,12 @@ class BotSettings:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> BotSettings:
         """Reads what an earlier version wrote: unknown settings are left out, missing ones get their default."""
-        parts = {"imports": ImportSettings, "dataset": DatasetSettings, "training": TrainingSettings}
+        parts = {
+            "imports": ImportSettings,
+            "dataset": DatasetSettings,
+            "training": TrainingSettings,
+            "tracking": TrackingSettings,
+        }
         rebuilt = {name: _known(part, record.get(name, {})) for name, part in parts.items()}
         plain = {name: record[name] for name in ("base", "seed") if name in record}
         return cls(**plain, **rebuilt)

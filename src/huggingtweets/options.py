@@ -59,6 +59,13 @@ class Dialect(StrEnum):
     POST = "post"
 
 
+class Track(StrEnum):
+    AUTO = "auto"
+    ONLINE = "online"
+    OFFLINE = "offline"
+    NONE = "none"
+
+
 def complete_bot(incomplete: str) -> list[str]:
     """Shell completion of bot names."""
     bots_dir = Path(os.environ.get("HUGGINGTWEETS_BOTS", BOTS_DIR))
@@ -94,6 +101,7 @@ def _option(*names: str, panel: str, help: str, **more: Any) -> Any:
 
 
 _WHOSE, _READING, _CLEANING, _TRAINING = "Whose posts", "Reading posts", "Cleaning", "Training"
+_TRACKING = "Weights & Biases"
 
 
 Seed = Annotated[int | None, _option(panel=_TRAINING, help="Of split, training and predictions.")]
@@ -272,6 +280,27 @@ class Trainings:
         )
         training = dataclasses.replace(start, **chosen)
         return dataclasses.replace(settings, training=training, **given(base=self.base, seed=self.seed))
+
+
+@dataclass(frozen=True)
+class Trackings:
+    """What is told to Weights & Biases."""
+
+    track: Annotated[
+        Track | None,
+        _option(
+            panel=_TRACKING,
+            envvar="HUGGINGTWEETS_TRACK",
+            help="auto (default): at W&B with a login and a network, else here, for huggingtweets sync.",
+        ),
+    ] = None
+    track_posts: Annotated[
+        bool | None, _option("--track-posts/--no-track-posts", panel=_TRACKING, help="The posts too; else a digest.")
+    ] = None
+
+    def over(self, settings: BotSettings) -> BotSettings:
+        chosen = given(mode=self.track and str(self.track), posts=self.track_posts)
+        return dataclasses.replace(settings, tracking=dataclasses.replace(settings.tracking, **chosen))
 
 
 def given(**options: Any) -> dict[str, Any]:

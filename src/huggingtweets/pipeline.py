@@ -5,22 +5,25 @@ Both hold the bot's lock while they work, and may be repeated at will: a stage t
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 
 from huggingtweets import lineage, stages
 from huggingtweets.bot import BOTS_DIR, Bot
 from huggingtweets.botdir import BotDir, bot_name
-from huggingtweets.config import MAX_ACCOUNTS, BotSettings, ImportSettings
+from huggingtweets.config import MAX_ACCOUNTS, BotSettings, ImportSettings, TrackingSettings
 from huggingtweets.consent import Word, ask_first, judge
 from huggingtweets.errors import BotError, SettingsError, TooLittleText, UnknownSource
 from huggingtweets.posts import Post
 from huggingtweets.reports import Listener, silent
 from huggingtweets.sources import join_parts, recognise
 from huggingtweets.sources.base import Source
+
+TRACK = "HUGGINGTWEETS_TRACK"  # what "auto" means where nobody says otherwise
 
 STAGES: dict[str, Callable[[BotDir, BotSettings, Listener], object]] = {
     "build": stages.build,
@@ -68,10 +71,22 @@ def make(
     """Every stage up to `through`, from sources that are open already."""
     if through not in STAGES:
         raise SettingsError(f"There is no stage {through}.", next=f"choose one of {', '.join(STAGES)}")
-    with bot.locked():
-        stages.fetch(bot, sources, settings, listen, word)
-        finish(bot, settings, listen, through)
+    with at_work(bot, settings, listen) as heard:
+        stages.fetch(bot, sources, settings, heard, word)
+        finish(bot, settings, heard, through)
     return Bot(bot.path)
+
+
+@contextlib.contextmanager
+def at_work(bot: BotDir, settings: BotSettings, listen: Listener) -> Iterator[Listener]:
+    """The bot's lock, and a listener that records what is done under it (see `tracking`)."""
+    from huggingtweets.tracking import tracker
+
+    mode = settings.tracking.mode
+    if mode == "auto":
+        mode = TrackingSettings(os.environ.get(TRACK) or "auto").mode  # type: ignore[arg-type]  # checked there
+    with bot.locked(), tracker(bot, mode, listen, posts=settings.tracking.posts) as heard:
+        yield heard
 
 
 def finish(bot: BotDir, settings: BotSettings, listen: Listener = silent, through: str = "card") -> None:
@@ -120,14 +135,14 @@ def run(
     listen: Listener = silent,
 ) -> None:
     """Some stages of a bot that has its posts, in the order given; `again` repeats what is done already."""
-    with bot.locked():
+    before = settings_of(bot)
+    with at_work(bot, settings or before, listen) as heard:
         if again:
             bot.forget(names)
-        before = settings_of(bot)
         bot.write_record(settings=(settings or before).to_json())
         try:
             for name in names:
-                STAGES[name](bot, settings or before, listen)
+                STAGES[name](bot, settings or before, heard)
         except TooLittleText:  # these settings leave nothing, so the bot keeps the ones it had
             bot.write_record(settings=before.to_json())
             raise

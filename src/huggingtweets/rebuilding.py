@@ -24,7 +24,7 @@ from huggingtweets.config import BotSettings, TrainingSettings
 from huggingtweets.consent import Word, refuse_forgotten
 from huggingtweets.errors import BotError, SettingsError
 from huggingtweets.lineage import DATASET, MODEL, RAW, Lineage
-from huggingtweets.pipeline import finish, make, sources_of
+from huggingtweets.pipeline import at_work, finish, make, sources_of
 from huggingtweets.posts import Account
 from huggingtweets.reports import Listener, Notice, silent
 
@@ -99,14 +99,14 @@ def _from_beside(folder: Path, recorded: Lineage, bot: BotDir, settings: BotSett
         return None
     for account in read_as(old.accounts, lambda records: [Account.from_json(record) for record in records]):
         refuse_forgotten(account, bot.path.parent)
-    with bot.locked():
+    with at_work(bot, settings, listen) as heard:
         for file in (old.posts, old.accounts, *sorted(old.avatars.glob("[!.]*"))):
             target = bot.path / file.relative_to(folder)
             make_folder(target.parent)
             with storage_errors(target):
                 shutil.copyfile(file, target)
-        stages.adopt(bot, settings, [str(source) for source in raw.made_by.get("sources", [])] if raw else [], listen)
-        finish(bot, settings, listen)
+        stages.adopt(bot, settings, [str(source) for source in raw.made_by.get("sources", [])] if raw else [], heard)
+        finish(bot, settings, heard)
     return Bot(bot.path)
 
 

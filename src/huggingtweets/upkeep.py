@@ -28,7 +28,7 @@ from huggingtweets.config import BotSettings, ImportSettings
 from huggingtweets.consent import Word, names_of
 from huggingtweets.errors import BotError, ConsentRefused, SettingsError, SourceError
 from huggingtweets.forgotten import keys_of, note_allowed, note_forgotten
-from huggingtweets.pipeline import finish, settings_of, sources_of
+from huggingtweets.pipeline import at_work, finish, settings_of, sources_of
 from huggingtweets.places import read_places
 from huggingtweets.posts import Account
 from huggingtweets.reports import Listener, Notice, silent
@@ -47,12 +47,12 @@ def update(bot: BotDir, *, word: Word = Word(), listen: Listener = silent) -> in
     """
     need(bot, bot.posts, "download")
     need(bot, bot.train_report, "train")
-    with bot.locked():
-        settings = settings_of(bot)
+    settings = settings_of(bot)
+    with at_work(bot, settings, listen) as heard:
         sources = sources_of(_specs_of(bot), settings.imports)
         said = _together(word, stages.word_of(bot))
         try:
-            news = stages.renew(bot, sources, listen, said)
+            news = stages.renew(bot, sources, heard, said)
         except ConsentRefused as error:
             raise ConsentRefused(
                 error.what,
@@ -60,9 +60,9 @@ def update(bot: BotDir, *, word: Word = Word(), listen: Listener = silent) -> in
                 next=f"huggingtweets forget ACCOUNT, if that bot is to go too. Else: {error.next}",
             ) from error
         if news.posts:
-            _go_on_from_here(bot, settings, listen)
-        stages.add_new(bot, news, sources, settings, listen, said)
-        finish(bot, settings, listen)
+            _go_on_from_here(bot, settings, heard)
+        stages.add_new(bot, news, sources, settings, heard, said)
+        finish(bot, settings, heard)
     return news.posts
 
 

@@ -23,6 +23,7 @@ from huggingtweets.options import (
     Quiet,
     Seed,
     Specs,
+    Trackings,
     Trainings,
     grouped,
 )
@@ -47,6 +48,7 @@ def create(
     imports: Imports,
     cleaning: Cleanings,
     machine: Machine,
+    trackings: Trackings,
     sources: OptionalSpecs = None,
     name: Name = None,
     from_lineage: FromLineage = None,
@@ -71,7 +73,7 @@ def create(
         return
     found, folder = _prepared(sources or [], name, bots_dir, imports)
     settings = cleaning.over(imports.over(settings_of(folder)), training.seed)
-    settings = training.over(settings, machine)
+    settings = trackings.over(training.over(settings, machine))
     with Narrator(quiet=quiet) as listen:
         bot = make(folder, found, settings, listen, consents.word)
     print_bot(bot, as_json)
@@ -143,6 +145,7 @@ def train(
     bot: BotName,
     training: Trainings,
     machine: Machine,
+    trackings: Trackings,
     bots_dir: BotsDir = BOTS_DIR,
     again: Again = False,
     as_json: Json = False,
@@ -152,7 +155,8 @@ def train(
     from huggingtweets.terminal import training_table
 
     found = open_bot(bot, bots_dir)
-    run_stage(found, "train", training.over(settings_of(found.dir), machine), again, quiet)
+    settings = trackings.over(training.over(settings_of(found.dir), machine))
+    run_stage(found, "train", settings, again, quiet)
     print_report(found.training, training_table, as_json)
 
 

@@ -4,7 +4,7 @@
   and never from a half of itself.
 - What it was trained on is marked in `dataset/trained.txt`: such a text is never held out any more, because a score on
   it would measure memory.
-- It learns the new texts and as many of the old ones, so that the old are not forgotten.
+- It learns the new texts and half as many of the old ones, so that the old are not forgotten.
 - When base or cleaning change, the marks are of other texts and the model is of another base: then nothing is gone on
   from, and all is trained anew.
 """
@@ -20,7 +20,7 @@ from huggingtweets.botdir import BotDir, key_of, new_folder, read_lines_as, stor
 from huggingtweets.config import BotSettings
 from huggingtweets.dataset import Text, mark
 
-REPLAYED = 1.0  # old texts for each new one; measured, see docs/log.md
+REPLAYED = 0.5  # old texts for each new one; measured, see docs/log.md
 
 
 def keep_previous(bot: BotDir, settings: BotSettings) -> None:
