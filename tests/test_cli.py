@@ -41,7 +41,7 @@ def test_create_again_says_that_all_is_done_and_shows_the_bot(home: Path, tiny_g
     assert done.stderr.count("already done") == 5
     for shown in ("= kept", "bits per byte", "My dream is", "README.md", "predictions.png"):
         assert shown in done.stdout
-    assert done.stdout.count("• My dream is") == 5
+    assert done.stdout.count(" My dream is") == 5
     assert "already done" not in done.stdout
 
 

@@ -19,6 +19,8 @@ from huggingtweets.dataset import Dataset, build_dataset
 from huggingtweets.errors import HuggingtweetsError
 from huggingtweets.pipeline import create, download, run
 from huggingtweets.posts import Account, Post
+from huggingtweets.publishing import publish, unpublish
+from huggingtweets.rebuilding import rebuild
 from huggingtweets.upkeep import forget, update
 
 __version__ = "0.1.0"
@@ -42,6 +44,9 @@ __all__ = [
     "forget",
     "list_bots",
     "open_bot",
+    "publish",
+    "rebuild",
     "run",
+    "unpublish",
     "update",
 ]

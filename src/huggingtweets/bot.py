@@ -188,6 +188,11 @@ def _read(kind: type[R], file: Path) -> R | None:
     return read_as(file, kind.from_json) if file.exists() else None
 
 
+def dir_of(bot: Bot | BotDir) -> BotDir:
+    """The folder behind either."""
+    return bot.dir if isinstance(bot, Bot) else bot
+
+
 def open_bot(name: str | Path, bots_dir: Path = BOTS_DIR) -> Bot:
     """A bot by its name, or by its path.
 

@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path
 
 from huggingtweets import lineage, stages
-from huggingtweets.bot import BOTS_DIR, Bot
+from huggingtweets.bot import BOTS_DIR, Bot, dir_of
 from huggingtweets.botdir import BotDir, bot_name
 from huggingtweets.config import MAX_ACCOUNTS, BotSettings, ImportSettings, TrackingSettings
 from huggingtweets.consent import Word, ask_first, judge
@@ -127,7 +127,7 @@ def _or_a_bot(error: UnknownSource, specs: Sequence[str | PathLike[str]], bots_d
 
 
 def run(
-    bot: BotDir,
+    bot: Bot | BotDir,
     names: Sequence[str],
     settings: BotSettings | None = None,
     *,
@@ -135,6 +135,7 @@ def run(
     listen: Listener = silent,
 ) -> None:
     """Some stages of a bot that has its posts, in the order given; `again` repeats what is done already."""
+    bot = dir_of(bot)
     before = settings_of(bot)
     with at_work(bot, settings or before, listen) as heard:
         if again:

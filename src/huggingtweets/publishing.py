@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from huggingtweets import lineage, stages
+from huggingtweets.bot import Bot, dir_of
 from huggingtweets.botdir import BotDir
 from huggingtweets.errors import BotError, PublishError, SettingsError, StageMissing
 from huggingtweets.hub import Hub, Item, Repo, check_name, is_at_home
@@ -54,7 +55,7 @@ class _Part:
 
 
 def publish(
-    bot: BotDir,
+    bot: Bot | BotDir,
     to: str | None = None,
     *,
     public: bool = False,
@@ -72,6 +73,7 @@ def publish(
     once the bot is there; `space` also makes or updates the Space that runs it. Raises PublishError, and StageMissing
     for a bot that is not finished.
     """
+    bot = dir_of(bot)
     with bot.locked():
         part = _Part(public, card_only, preview, space)
         texts = [sample.text for sample in check_scored(bot)]
@@ -250,8 +252,9 @@ def where(bot: BotDir) -> list[str]:
     return read_places(bot).urls
 
 
-def unpublish(bot: BotDir, *, hub: Hub | None = None, listen: Listener = silent) -> list[str]:
+def unpublish(bot: Bot | BotDir, *, hub: Hub | None = None, listen: Listener = silent) -> list[str]:
     """Takes down everything that was published from a bot; returns what was there. Raises PublishError."""
+    bot = dir_of(bot)
     with bot.locked():
         places = read_places(bot)
         if not places.all:

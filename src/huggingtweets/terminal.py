@@ -179,10 +179,10 @@ def scores_table(report: EvalReport) -> Table:
 
 
 def print_samples(samples: Iterable[Sample]) -> None:
-    """Predictions, each with the post it copies, if it does."""
+    """Predictions, each with its number for `publish --preview` and the post it copies, if it does."""
     out.print(Text("Predictions", style="bold"))
-    for sample in samples:
-        out.print(Text("• " + sample.text))
+    for number, sample in enumerate(samples, start=1):
+        out.print(Text(f"{number:>2} ", style="dim") + Text(sample.text))
         if sample.copied_from is not None:
             out.print(Text(f"    copies: {sample.copied_from}", style="yellow"))
 
@@ -298,7 +298,10 @@ def published_table(done: Published) -> Table:
     for path, size_bytes in done.files.items():
         table.add_row(Text(size_words(size_bytes), justify="right"), Text(path))
     table.add_row(Text(size_words(sum(done.files.values())), style="bold"), Text("in all", style="bold"))
-    sent = "would go to" if done.commit is None else "went to"
-    table.caption = Text(f"{sent} {done.url} ({'private' if done.private else 'public'})")
+    sent = "would go to" if done.commit is None else "went to" if done.changed else "is there already:"
+    lines = [f"{sent} {done.url} ({'private' if done.private else 'public'})"]
+    if done.space is not None:
+        lines.append(f"with a Space that runs it: {done.space.url}")
+    table.caption = Text("\n".join(lines))
     table.caption_justify = "left"
     return table

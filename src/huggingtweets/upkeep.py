@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingtweets import stages
-from huggingtweets.bot import BOTS_DIR
+from huggingtweets.bot import BOTS_DIR, Bot, dir_of
 from huggingtweets.botdir import BotDir, read_as, storage_errors
 from huggingtweets.config import BotSettings, ImportSettings
 from huggingtweets.consent import Word, names_of
@@ -39,12 +39,13 @@ from huggingtweets.stages.inputs import need
 _LEAVING = ".forgotten"  # how a folder's name ends while it is being removed
 
 
-def update(bot: BotDir, *, word: Word = Word(), listen: Listener = silent) -> int:  # noqa: B008 (frozen)
+def update(bot: Bot | BotDir, *, word: Word = Word(), listen: Listener = silent) -> int:  # noqa: B008 (frozen)
     """Fetches only what is new since, and trains on from the bot as it is; returns how many posts were added.
 
     What was said of consent when the bot was made counts on; a price is agreed to each time.
     Raises HuggingtweetsError.
     """
+    bot = dir_of(bot)
     need(bot, bot.posts, "download")
     need(bot, bot.train_report, "train")
     settings = settings_of(bot)

@@ -80,8 +80,11 @@ def unpublish(bot: BotName, yes: Yes = False, bots_dir: BotsDir = BOTS_DIR) -> N
     from huggingtweets import publishing
 
     found = open_bot(bot, bots_dir)
-    if not yes:
-        typer.confirm(f"Take {found.name} down from the Hub? It can be published again.", abort=True, err=True)
+    there = publishing.where(found.dir)
+    if there and not yes:
+        for url in there:
+            typer.echo(url, err=True)
+        typer.confirm("Take this down from the Hub? It can be published again.", abort=True, err=True)
     for url in publishing.unpublish(found.dir):
         typer.echo(url)
 
