@@ -25,17 +25,17 @@ from huggingtweets.config import ImportSettings
 from huggingtweets.errors import HuggingtweetsError
 from huggingtweets.privacy import neutral_mentions, scrub
 from huggingtweets.sources import account_named, recognise
-from huggingtweets.sources.bluesky_posts import Owner, account_from_profile, post_from_record, post_from_view
-from huggingtweets.sources.fediverse_text import html_to_text
-from huggingtweets.sources.http import Answer
-from huggingtweets.sources.mastodon_posts import (
+from huggingtweets.sources.bluesky.posts import Owner, account_from_profile, post_from_record, post_from_view
+from huggingtweets.sources.mastodon.posts import (
     account_from_actor,
     account_from_api,
     post_from_activity,
     post_from_status,
 )
+from huggingtweets.sources.mastodon.text import html_to_text
+from huggingtweets.sources.net.http import Answer
 from huggingtweets.sources.tally import Tally
-from huggingtweets.sources.x_posts import account_from_user, post_from_tweet, post_from_v2
+from huggingtweets.sources.x.posts import account_from_user, post_from_tweet, post_from_v2
 
 NASA = Path(__file__).parent.parent / "examples/nasa.csv"
 MOST_PAGES = 100

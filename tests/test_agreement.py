@@ -28,11 +28,11 @@ from huggingtweets.dataset import curate
 from huggingtweets.posts import Post
 from huggingtweets.sources import recognise
 from huggingtweets.sources.base import Source, Tell
-from huggingtweets.sources.bluesky import BlueskySource
-from huggingtweets.sources.files import FileSource
-from huggingtweets.sources.http import Client
-from huggingtweets.sources.mastodon import MastodonSource
-from huggingtweets.sources.x_api import XSource
+from huggingtweets.sources.bluesky.api import BlueskySource
+from huggingtweets.sources.files.file import FileSource
+from huggingtweets.sources.mastodon.api import MastodonSource
+from huggingtweets.sources.net.http import Client
+from huggingtweets.sources.x.api import XSource
 from loopback import Reply, Request, serve
 
 NASA = Path(__file__).parent.parent / "examples/nasa.csv"

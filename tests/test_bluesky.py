@@ -21,11 +21,11 @@ from huggingtweets.errors import HuggingtweetsError, NetworkTrouble, NoSuchAccou
 from huggingtweets.posts import Account, Post
 from huggingtweets.sources import tally
 from huggingtweets.sources.base import Page, Tell
-from huggingtweets.sources.bluesky import PINNED, BlueskySource, actor_from
-from huggingtweets.sources.bluesky_posts import Owner, expand_links, post_from_record, post_from_view
-from huggingtweets.sources.bluesky_servers import BAD_CURSOR
-from huggingtweets.sources.http import Client
-from huggingtweets.sources.paging import NO_AVATAR, ONLY_EMPTY, SAME_PAGE
+from huggingtweets.sources.bluesky.api import PINNED, BlueskySource, actor_from
+from huggingtweets.sources.bluesky.posts import Owner, expand_links, post_from_record, post_from_view
+from huggingtweets.sources.bluesky.servers import BAD_CURSOR
+from huggingtweets.sources.net.http import Client
+from huggingtweets.sources.net.paging import NO_AVATAR, ONLY_EMPTY, SAME_PAGE
 from huggingtweets.sources.tally import Tally
 from loopback import Reply, Request, Server, serve
 

@@ -18,10 +18,11 @@ from cars import DID, Car, encode, level_of, link_to, repository, varint
 from huggingtweets.config import ImportSettings
 from huggingtweets.errors import HuggingtweetsError, SourceError, UnreadableFile
 from huggingtweets.posts import Account, Post
-from huggingtweets.sources import bluesky_blocks, tally
+from huggingtweets.sources import tally
 from huggingtweets.sources.base import Page
-from huggingtweets.sources.bluesky_blocks import BAD_KEYS, LOST_INDEX
-from huggingtweets.sources.bluesky_car import LOST_RECORDS, REPOSTS, SAME_RECORDS, BlueskyRepo, is_repo
+from huggingtweets.sources.bluesky import blocks as bluesky_blocks
+from huggingtweets.sources.bluesky.blocks import BAD_KEYS, LOST_INDEX
+from huggingtweets.sources.bluesky.car import LOST_RECORDS, REPOSTS, SAME_RECORDS, BlueskyRepo, is_repo
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POST = "app.bsky.feed.post"

@@ -97,7 +97,7 @@ def test_the_stages_run_alone_and_again(home: Path) -> None:
         (["create", "rovr.csv"], 1, "Did you mean rover.csv?"),
         (["create", "rover.cvs"], 1, "Did you mean rover.csv?"),
         (["create", "@nasa"], 1, "Before anything of nasa is fetched"),
-        (["create"], 2, "Missing argument"),
+        (["create"], 2, "Whose posts?"),
         (["create", "rover.csv", "--epochs", "0"], 2, "--epochs must be more than 0"),
         (["create", "rover.csv", "--minutes", "soon"], 2, "Invalid value"),
         (["create", "rover.csv", "--holdout", "0.9"], 2, "--holdout must be 0 to 0.5"),

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huggingtweets.cleaning import remove_links
-from huggingtweets.sources.fediverse_text import html_to_text, without_emoji
-from huggingtweets.sources.html_tags import Tag, pieces
+from huggingtweets.sources.mastodon.html import Tag, pieces
+from huggingtweets.sources.mastodon.text import html_to_text, without_emoji
 
 MENTION = (
     '<span class="h-card" translate="no"><a href="https://social.example/@bob" class="u-url mention">@<span>bob</span>'

@@ -21,11 +21,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from huggingtweets.errors import ConsentRefused, HuggingtweetsError, NetworkTrouble, SettingsError
-from huggingtweets.sources import http
-from huggingtweets.sources.exchange import MOST_REDIRECTS
-from huggingtweets.sources.hosts import is_local, name_of, refusal, server_of
-from huggingtweets.sources.http import Client, server_url, user_agent
-from huggingtweets.sources.waits import LONGEST_WAIT_S, TRIES, named_wait_s
+from huggingtweets.sources.net import http
+from huggingtweets.sources.net.exchange import MOST_REDIRECTS
+from huggingtweets.sources.net.hosts import is_local, name_of, refusal, server_of
+from huggingtweets.sources.net.http import Client, server_url, user_agent
+from huggingtweets.sources.net.waits import LONGEST_WAIT_S, TRIES, named_wait_s
 from loopback import Reply, Request, Server, serve
 
 SECRET = "s3cr3t-bearer"

@@ -20,7 +20,7 @@ from huggingtweets.config import ImportSettings
 from huggingtweets.consent import Word, ask_first
 from huggingtweets.errors import ConsentMissing, SourceError
 from huggingtweets.sources import recognise
-from huggingtweets.sources.hub_names import DatasetName, dataset_named
+from huggingtweets.sources.hub.names import DatasetName, dataset_named
 
 pytest.importorskip("datasets")
 

@@ -22,10 +22,10 @@ from huggingtweets.errors import ConsentRefused, HuggingtweetsError, NetworkTrou
 from huggingtweets.posts import Account, Post
 from huggingtweets.sources import tally
 from huggingtweets.sources.base import Page, Tell
-from huggingtweets.sources.http import Client
-from huggingtweets.sources.mastodon import PACE_S, QUICK_PAGES, SENT_TWICE, MastodonSource, acct_from
-from huggingtweets.sources.mastodon_posts import BOOSTS, PRIVATE, account_from_api, post_from_status
-from huggingtweets.sources.paging import NO_AVATAR, ONLY_EMPTY, SAME_PAGE
+from huggingtweets.sources.mastodon.api import PACE_S, QUICK_PAGES, SENT_TWICE, MastodonSource, acct_from
+from huggingtweets.sources.mastodon.posts import BOOSTS, PRIVATE, account_from_api, post_from_status
+from huggingtweets.sources.net.http import Client
+from huggingtweets.sources.net.paging import NO_AVATAR, ONLY_EMPTY, SAME_PAGE
 from loopback import Reply, Request, Server, serve
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(40)

@@ -38,9 +38,9 @@ from huggingtweets.errors import HuggingtweetsError, SourceError, UnreadableFile
 from huggingtweets.posts import Account, Post
 from huggingtweets.sources import recognise, tally
 from huggingtweets.sources.base import Page
-from huggingtweets.sources.mastodon_archive import CUT_SHORT, NO_PROFILE, MastodonArchive, is_mastodon_archive
-from huggingtweets.sources.mastodon_outbox import DELETED, OLDER_VERSIONS
-from huggingtweets.sources.mastodon_posts import (
+from huggingtweets.sources.mastodon.archive import CUT_SHORT, NO_PROFILE, MastodonArchive, is_mastodon_archive
+from huggingtweets.sources.mastodon.outbox import DELETED, OLDER_VERSIONS
+from huggingtweets.sources.mastodon.posts import (
     BOOSTS,
     ELSEWHERE,
     NOT_NOTES,

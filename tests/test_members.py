@@ -21,10 +21,10 @@ import pytest
 from archives import mark_encrypted, write_folder, write_zip
 from conftest import full_disk
 from huggingtweets.errors import StorageError, UnreadableFile
-from huggingtweets.sources import members as members_module
-from huggingtweets.sources import tars
-from huggingtweets.sources.members import Members, has_member, member_names, open_members
-from huggingtweets.sources.streams import LONGEST_CHARACTERS, Elements
+from huggingtweets.sources.packed import members as members_module
+from huggingtweets.sources.packed import tars
+from huggingtweets.sources.packed.members import Members, has_member, member_names, open_members
+from huggingtweets.sources.packed.streams import LONGEST_CHARACTERS, Elements
 
 TEXT = b"one post after another, " * 4000
 

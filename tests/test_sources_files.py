@@ -25,9 +25,10 @@ from hypothesis import strategies as st
 from huggingtweets.config import ImportSettings
 from huggingtweets.errors import SourceError, UnknownSource, UnreadableFile
 from huggingtweets.posts import Account, Post
-from huggingtweets.sources import Page, Source, decoding, jsons, opening, recognise, tables, tally
-from huggingtweets.sources.files import FileSource
-from huggingtweets.sources.mastodon_posts import BOOSTS, PRIVATE
+from huggingtweets.sources import Page, Source, recognise, tally
+from huggingtweets.sources.files import decoding, jsons, opening, tables
+from huggingtweets.sources.files.file import FileSource
+from huggingtweets.sources.mastodon.posts import BOOSTS, PRIVATE
 from huggingtweets.sources.values import parse_id, parse_time
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

@@ -19,8 +19,9 @@ from archives import Archive, tweet
 from huggingtweets.config import ImportSettings
 from huggingtweets.errors import SourceError, UnreadableFile
 from huggingtweets.posts import Post
-from huggingtweets.sources import open_path, stdin
-from huggingtweets.sources.stdin import StandardInput
+from huggingtweets.sources import open_path
+from huggingtweets.sources.files import stdin
+from huggingtweets.sources.files.stdin import StandardInput
 
 READ = """
 import json, sys

@@ -32,11 +32,11 @@ from huggingtweets.errors import (
 from huggingtweets.posts import Account, Post
 from huggingtweets.sources import recognise, tally
 from huggingtweets.sources.base import Page, Tell
-from huggingtweets.sources.http import Client
-from huggingtweets.sources.paging import NO_AVATAR, ONLY_EMPTY, SAME_PAGE
-from huggingtweets.sources.x_api import XSource, name_from, price_of
-from huggingtweets.sources.x_api_pages import BAD_TOKEN, OTHER_VERSIONS, WITHOUT_DETAILS, read_place, size_of_page
-from huggingtweets.sources.x_posts import post_from_v2
+from huggingtweets.sources.net.http import Client
+from huggingtweets.sources.net.paging import NO_AVATAR, ONLY_EMPTY, SAME_PAGE
+from huggingtweets.sources.x.api import XSource, name_from, price_of
+from huggingtweets.sources.x.api_pages import BAD_TOKEN, OTHER_VERSIONS, WITHOUT_DETAILS, read_place, size_of_page
+from huggingtweets.sources.x.posts import post_from_v2
 from loopback import Reply, Request, Server, serve
 
 TOKEN = "AAAAAAAAsecret%2Fbearer%3Dtoken"

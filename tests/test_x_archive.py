@@ -41,10 +41,11 @@ from huggingtweets.errors import HuggingtweetsError, SettingsError, UnreadableFi
 from huggingtweets.pipeline import sources_of
 from huggingtweets.posts import Account, Post, read_posts
 from huggingtweets.reports import silent
-from huggingtweets.sources import recognise, x_notes
+from huggingtweets.sources import recognise
 from huggingtweets.sources.base import Source
-from huggingtweets.sources.x_archive import CUT_SHORT, MISSING, MISSING_FILES, OTHER_PARTS, XArchive, is_x_archive
-from huggingtweets.sources.x_reading import (
+from huggingtweets.sources.x import notes as x_notes
+from huggingtweets.sources.x.archive import CUT_SHORT, MISSING, MISSING_FILES, OTHER_PARTS, XArchive, is_x_archive
+from huggingtweets.sources.x.reading import (
     COMMUNITY,
     DAMAGED,
     DELETED,
@@ -298,7 +299,8 @@ import sys
 opened = []
 sys.addaudithook(lambda event, arguments: opened.append(str(arguments[0])) if event == "open" else None)
 from huggingtweets.config import ImportSettings
-from huggingtweets.sources import recognise, x_notes
+from huggingtweets.sources.x import notes as x_notes
+from huggingtweets.sources import recognise
 source = recognise(sys.argv[1], ImportSettings())
 source.fingerprint(), list(source.pages())
 print(*(path for path in opened if path.startswith(sys.argv[1])), sep="\\n")
@@ -857,7 +859,8 @@ def test_a_bot_has_its_posts_oldest_first_and_those_of_one_second_by_id(tmp_path
 READ = """
 import resource, sys
 from huggingtweets.config import ImportSettings
-from huggingtweets.sources import recognise, x_notes
+from huggingtweets.sources.x import notes as x_notes
+from huggingtweets.sources import recognise
 posts = sum(len(page.posts) for page in recognise(sys.argv[1], ImportSettings()).pages())
 print(posts, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

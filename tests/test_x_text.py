@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huggingtweets.sources.x_posts import post_from_tweet
-from huggingtweets.sources.x_text import MOST_LINKS, apply_links, links_of
+from huggingtweets.sources.x.posts import post_from_tweet
+from huggingtweets.sources.x.text import MOST_LINKS, apply_links, links_of
 
 LINK, SECOND, PHOTO = "https://t.co/aaaaaaaaaa", "https://t.co/bbbbbbbbbb", "https://t.co/cccccccccc"
 PAGE = "https://example.org/map"

@@ -33,7 +33,7 @@ from huggingtweets.places import read_places
 from huggingtweets.posts import Account
 from huggingtweets.reports import Listener, Notice, silent
 from huggingtweets.sources import account_named, recognise
-from huggingtweets.sources.opening import as_path
+from huggingtweets.sources.files.opening import as_path
 from huggingtweets.stages.inputs import need
 
 _LEAVING = ".forgotten"  # how a folder's name ends while it is being removed

@@ -20,8 +20,8 @@ from huggingtweets.config import ImportSettings
 from huggingtweets.errors import UnknownSource
 from huggingtweets.sources import addresses
 from huggingtweets.sources.base import Loss, Page, Source
+from huggingtweets.sources.files.opening import as_path, refuse_devices, translated_errors
 from huggingtweets.sources.guesses import missing_file, unknown
-from huggingtweets.sources.opening import as_path, refuse_devices, translated_errors
 from huggingtweets.sources.tally import shorten
 
 __all__ = ["KINDS", "Kind", "Loss", "Page", "Source", "account_named", "join_parts", "recognise"]
@@ -42,10 +42,10 @@ def _kind(name: str, pattern: str, open: Callable[[str, ImportSettings], Source]
 
 def open_path(typed: str, settings: ImportSettings) -> Source:
     """An archive, an export or a file of posts, whichever the path holds; raises SourceError."""
-    from huggingtweets.sources.bluesky_car import BlueskyRepo, is_repo
-    from huggingtweets.sources.files import FileSource
-    from huggingtweets.sources.mastodon_archive import MastodonArchive, is_mastodon_archive
-    from huggingtweets.sources.x_archive import XArchive, is_x_archive
+    from huggingtweets.sources.bluesky.car import BlueskyRepo, is_repo
+    from huggingtweets.sources.files.file import FileSource
+    from huggingtweets.sources.mastodon.archive import MastodonArchive, is_mastodon_archive
+    from huggingtweets.sources.x.archive import XArchive, is_x_archive
 
     path = as_path(typed)
     if path is None:
@@ -60,7 +60,7 @@ def open_path(typed: str, settings: ImportSettings) -> Source:
 
 
 def _open_file(typed: str, settings: ImportSettings) -> Source:
-    from huggingtweets.sources.files import FileSource
+    from huggingtweets.sources.files.file import FileSource
 
     path = as_path(typed)
     if path is None:
@@ -69,7 +69,7 @@ def _open_file(typed: str, settings: ImportSettings) -> Source:
 
 
 def _open_x_archive(typed: str, settings: ImportSettings) -> Source:
-    from huggingtweets.sources.x_archive import XArchive
+    from huggingtweets.sources.x.archive import XArchive
 
     return XArchive(_paths_in(typed), settings)
 
@@ -89,20 +89,20 @@ def _paths_in(typed: str) -> list[Path]:
 
 
 def _open_stdin(typed: str, settings: ImportSettings) -> Source:
-    from huggingtweets.sources.stdin import StandardInput
+    from huggingtweets.sources.files.stdin import StandardInput
 
     return StandardInput(settings, open_path)
 
 
 def _open_x(typed: str, settings: ImportSettings) -> Source:
-    from huggingtweets.sources.x_api import XSource, name_from
+    from huggingtweets.sources.x.api import XSource, name_from
 
     return XSource(name_from(typed), settings)
 
 
 def _open_bluesky(typed: str, settings: ImportSettings) -> Source:
-    from huggingtweets.sources.bluesky import BlueskySource, actor_from
-    from huggingtweets.sources.bluesky_posts import is_did, is_handle
+    from huggingtweets.sources.bluesky.api import BlueskySource, actor_from
+    from huggingtweets.sources.bluesky.posts import is_did, is_handle
 
     actor = actor_from(typed)
     if not (is_did(actor) or is_handle(actor)):
@@ -115,7 +115,7 @@ def _open_bluesky(typed: str, settings: ImportSettings) -> Source:
 
 
 def _open_mastodon(typed: str, settings: ImportSettings) -> Source:
-    from huggingtweets.sources.mastodon import MastodonSource, acct_from
+    from huggingtweets.sources.mastodon.api import MastodonSource, acct_from
 
     acct = acct_from(addresses.acct_in(typed) or typed)
     if acct is None:
@@ -136,8 +136,8 @@ def _refuse_mail(typed: str, settings: ImportSettings) -> Source:
 
 
 def _open_hub(typed: str, settings: ImportSettings) -> Source:
-    from huggingtweets.sources.hub import HubDataset
-    from huggingtweets.sources.hub_names import dataset_named
+    from huggingtweets.sources.hub.dataset import HubDataset
+    from huggingtweets.sources.hub.names import dataset_named
 
     return HubDataset(dataset_named(typed), settings)
 
@@ -180,7 +180,7 @@ def recognise(spec: str, settings: ImportSettings) -> Source:
 
 def join_parts(sources: Sequence[Source]) -> list[Source]:
     """The same, parts of one archive as one source."""
-    from huggingtweets.sources import x_archive
+    from huggingtweets.sources.x import archive as x_archive
 
     return x_archive.join_parts(sources)
 
@@ -191,8 +191,8 @@ def account_named(typed: str) -> str:
     >>> account_named("@NASA"), account_named("https://social.example/@bob"), account_named("x:nasa")
     ('nasa', 'bob@social.example', 'nasa')
     """
-    from huggingtweets.sources.bluesky import actor_from
-    from huggingtweets.sources.mastodon import acct_from
+    from huggingtweets.sources.bluesky.api import actor_from
+    from huggingtweets.sources.mastodon.api import acct_from
 
     name = re.sub(r"^(?:x|bluesky|mastodon|file|hub):", "", typed.strip(), flags=re.IGNORECASE)
     if found := re.fullmatch(r"(?:https?://)?(?:www\.|mobile\.)?(?:x|twitter)\.com/(\w+).*", name, re.IGNORECASE):

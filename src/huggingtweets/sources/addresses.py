@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 
 from huggingtweets.errors import UnknownSource
-from huggingtweets.sources.endings import ENDINGS
+from huggingtweets.sources.files.endings import ENDINGS
 from huggingtweets.sources.tally import shorten
 
 # host: what it is called, and where it hands an account's owner a copy

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from huggingtweets.errors import SourceError
-from huggingtweets.sources.opening import FileBytes, translated_errors
+from huggingtweets.sources.files.opening import FileBytes, translated_errors
 
 LARGEST_AVATAR_BYTES = 1 << 25
 

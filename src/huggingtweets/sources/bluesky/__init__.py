@@ -1,0 +1,1 @@
+"""Bluesky: the public feed, an account's own server, and the repository that the app exports."""

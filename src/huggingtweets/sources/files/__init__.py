@@ -1,0 +1,1 @@
+"""Files of posts, whatever their format, and standard input."""

@@ -1,0 +1,1 @@
+"""Mastodon and its relatives: the API, the archive, and their HTML."""

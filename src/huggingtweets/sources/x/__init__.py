@@ -1,0 +1,1 @@
+"""X: its archive, its API, and its objects in every vocabulary."""
