@@ -26,6 +26,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -537,3 +538,13 @@ def connect(monkeypatch: pytest.MonkeyPatch, hub: HubServer, token: str | None =
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
     monkeypatch.setattr(http, "time", SimpleNamespace(sleep=waits.append))
     return waits
+
+
+def connect_downloads(monkeypatch: pytest.MonkeyPatch, hub: HubServer, cache: Path) -> None:
+    """What HF_ENDPOINT and HF_HOME do to a process that starts with them: downloads come from here, into a new cache."""
+    from huggingface_hub import constants, hf_api
+
+    monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.url + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(hf_api.api, "endpoint", hub.url)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))

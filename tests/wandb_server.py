@@ -236,7 +236,7 @@ def serve_wandb() -> Iterator[WandbServer]:
             if server.broken == "silent":
                 server.released.wait(60)
             if server.refuses:
-                self._send({"errors": [{"message": "no"}]}, 401)
+                self._send({"errors": [{"message": "no such key"}]}, 401)
                 return False
             if server.broken is not None:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

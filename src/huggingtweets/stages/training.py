@@ -16,6 +16,7 @@ from huggingtweets.reports import Listener, Notice, StageDone, StageStarted, Tra
 from huggingtweets.stages.continuing import continued_from, has_new_texts, lesson, trained_marks
 from huggingtweets.stages.inputs import data_digest, need, versions
 from huggingtweets.steplog import StepLog
+from huggingtweets.voice import habits_of
 
 if TYPE_CHECKING:
     from huggingtweets.bases import Base
@@ -59,7 +60,8 @@ def is_trained(bot: BotDir, settings: BotSettings) -> bool:
 
 
 def _key(bot: BotDir, settings: BotSettings) -> str:
-    return key_of(settings.base, settings.training.identity, data_digest(bot), *filter(None, [continued_from(bot)]))
+    more = filter(None, [continued_from(bot), habits_of(settings.dataset)])
+    return key_of(settings.base, settings.training.identity, data_digest(bot), *more)
 
 
 def _finish(bot: BotDir, key: str, base: Base | None) -> None:
@@ -115,7 +117,7 @@ def _train_and_save(bot: BotDir, base: Base, settings: BotSettings, checkpoint: 
             on_step=log.step,
             on_plan=lambda plan: listen(Notice(plan)),
         )
-    save_bot(model.cpu(), tokenizer, bot.model)
+    save_bot(model.cpu(), tokenizer, bot.model, cleaning=settings.dataset)
     passes = done.tokens / max(1, sum(len(post) - 1 for post in posts_of_epoch(0)))
     shown = {**chosen.identity, "device": device.name, "threads": device.threads}
     return _train_report(base, done, chosen.log_every_steps, passes, shown, model.num_parameters(), device.dtype)

@@ -2,8 +2,8 @@
 
 In: a bot's folder. Out: settings, numbers, artifacts, a few words, as plain values; W&B is not known here.
 
-- Of posts only digests and counts are told, unless their owner's words were asked for (`posts`). That holds for what
-  a prediction copies, too: that it copies is in the scores, whom is not said.
+- Of posts only digests and counts are told, unless their owner's words were asked for (`posts`). That holds for a
+  prediction that copies one, too: that there are such is in the scores.
 - No path, no source, no permission, no name of a machine or its user: what is not listed here does not leave.
 - An artifact is made of small files. W&B takes equal contents for the same version of it, wherever they are sent
   from, which is what ties the runs together; so the digests are one of the files.
@@ -140,10 +140,10 @@ def _held_out(scores: HeldOut | None, suffix: str) -> dict[str, float]:
     return {} if scores is None else {f"{name}{suffix}": getattr(scores, name) for name in names}
 
 
-def examples(bot: BotDir) -> list[list[str]]:
-    """Input and prediction, of those that the card shows too."""
-    shown = read_lines_as(bot.samples, Sample.from_json)
-    return [[sample.prompt, sample.text] for sample in shown if sample.prompt]
+def examples(bot: BotDir, *, posts: bool) -> list[list[str]]:
+    """Input and prediction, of those that the card shows; one that copies a post only where posts are told."""
+    shown = [sample for sample in read_lines_as(bot.samples, Sample.from_json) if sample.prompt]
+    return [[sample.prompt, sample.text] for sample in shown if posts or sample.copied_from is None]
 
 
 def last_step(bot: BotDir) -> dict[str, float]:

@@ -138,11 +138,13 @@ def _is_of(run: Recorded, part: str, key: str | None) -> bool:
 def part_keys(bot: BotDir) -> dict[str, str]:
     """The key of every part that is there and fits what is before it; of what is published, the commit."""
     stages = bot.read_record()["stages"]
-    keys = {part: str(stages[part]["key"]) for part in PARTS if part in stages}
-    if "train" in keys and stages["train"].get("data") != _data_digest(bot):
-        keys = {"build": keys["build"]} if "build" in keys else {}
-    if "evaluate" in keys and stages["evaluate"].get("weights") != stages["train"].get("weights"):
-        del keys["evaluate"]
+    train, evaluate = stages.get("train", {}), stages.get("evaluate", {})
+    fitting = {"build"}
+    if train.get("data") == _data_digest(bot):
+        fitting.add("train")
+        if evaluate.get("weights") == train.get("weights"):
+            fitting |= {"evaluate", "card"}
+    keys = {part: str(stages[part]["key"]) for part in PARTS if part in stages and part in fitting}
     if "evaluate" not in keys:
         keys.pop("card", None)
     place = read_places(bot).now

@@ -187,7 +187,7 @@ class Recorder:
         self._now.summary({**facts.last_step(self._bot), **facts.training_numbers(self._bot)})
 
     def _evaluate(self) -> None:
-        self._now.table(facts.examples(self._bot), facts.scores(self._bot))
+        self._now.table(facts.examples(self._bot, posts=self._posts), facts.scores(self._bot))
 
     def _card(self) -> None:
         self._now.picture(self._bot.picture)

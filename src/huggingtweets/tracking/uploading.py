@@ -19,13 +19,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from huggingtweets.botdir import BotDir
-from huggingtweets.errors import PublishError
+from huggingtweets.errors import BotError, PublishError
 from huggingtweets.reports import Event, Listener, Notice, StageDone, StageStarted, silent
 from huggingtweets.tracking.journal import PARTS, Journal, Recorded, arrived, part_keys
 from huggingtweets.tracking.listening import child_environment, tracker
 from huggingtweets.tracking.reach import Knock, answers, base_url, wish
 
-UPLOAD_S = 600.0  # a bot's runs are small: W&B that takes longer has stopped answering
+UPLOAD_S = 60.0  # a server that takes longer has stopped answering, which W&B's tool would wait hours for
+BYTES_PER_S = 50_000  # more time for what is large, over a slow line
 
 
 def sync(bot: BotDir, listen: Listener = silent, *, knock: Knock = answers) -> list[str]:
@@ -51,7 +52,8 @@ def sync(bot: BotDir, listen: Listener = silent, *, knock: Knock = answers) -> l
             said = _upload(bot, run.waiting)
             if _note_arrivals(journal, run, said):
                 raise PublishError(
-                    f"Weights & Biases did not take everything: {_reason(said)}", next=f"wait a while, then {again}"
+                    f"Weights & Biases did not take everything: {_reason(said)}",
+                    next=f"wait a while, or wandb login --relogin, then {again}",
                 )
         shutil.rmtree(journal.folder / "artifacts", ignore_errors=True)  # copies for the upload
     listen(StageDone("sync", run_url(bot) or "all runs are there", skipped=not waiting))
@@ -59,9 +61,12 @@ def sync(bot: BotDir, listen: Listener = silent, *, knock: Knock = answers) -> l
 
 
 def run_url(bot: BotDir) -> str | None:
-    """Where the training's run is at W&B, if it is there and says so."""
-    run = Journal(bot).latest("train")
-    return run.url if run else None
+    """Where the run of this very training is at W&B, as soon as it is there and says so."""
+    try:
+        run, key = Journal(bot).latest("train"), part_keys(bot).get("train")
+    except BotError:  # a damaged record, which is no reason to fail for whoever asks
+        return None
+    return run.url if run is not None and run.done.get("train", key) == key else None
 
 
 def _record_rest(bot: BotDir, listen: Listener) -> None:
@@ -91,7 +96,7 @@ def _upload(bot: BotDir, folders: Sequence[str]) -> str:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
-            timeout=UPLOAD_S,
+            timeout=UPLOAD_S + _size(bot.path / "wandb") / BYTES_PER_S,
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -99,6 +104,10 @@ def _upload(bot: BotDir, folders: Sequence[str]) -> str:
     finally:
         _tidy(bot.path / "wandb")
     return done.stdout
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _tidy(folder: Path) -> None:
