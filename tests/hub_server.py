@@ -541,7 +541,7 @@ def connect(monkeypatch: pytest.MonkeyPatch, hub: HubServer, token: str | None =
 
 
 def connect_downloads(monkeypatch: pytest.MonkeyPatch, hub: HubServer, cache: Path) -> None:
-    """What HF_ENDPOINT and HF_HOME do to a process that starts with them: downloads come from here, into a new cache."""
+    """What HF_ENDPOINT and HF_HOME do to a process that starts with them: downloads come from this Hub."""
     from huggingface_hub import constants, hf_api
 
     monkeypatch.setattr(constants, "ENDPOINT", hub.url)

@@ -19,7 +19,7 @@ import yaml
 
 import huggingtweets as ht
 from conftest import invented_posts
-from hub_server import Fault, HubServer, Person, Repository, connect, serve_hub
+from hub_server import Fault, HubServer, Person, Repository, connect, connect_downloads, serve_hub
 from huggingtweets.botdir import BotDir, read_json, write_json
 from huggingtweets.config import BotSettings, TrainingSettings
 from huggingtweets.errors import BotError, PublishError, SettingsError, StageMissing
@@ -622,15 +622,10 @@ def test_the_token_is_in_no_file_and_no_sentence(
 def test_a_pipeline_from_the_hub_writes_what_the_folder_writes(
     send: Send, bot: BotDir, server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from huggingface_hub import constants, hf_api
     from transformers import pipeline, set_seed
 
     send()
-    monkeypatch.setattr(constants, "ENDPOINT", server.url)  # what HF_ENDPOINT does to a process that starts with it
-    template = server.url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    monkeypatch.setattr(hf_api.api, "endpoint", server.url)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    connect_downloads(monkeypatch, server, tmp_path / "cache")
 
     def texts(model: str) -> list[str]:
         generator = pipeline("text-generation", model=model)

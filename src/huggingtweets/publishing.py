@@ -23,7 +23,7 @@ from huggingtweets.bot import Bot, dir_of
 from huggingtweets.botdir import BotDir
 from huggingtweets.errors import BotError, PublishError, SettingsError, StageMissing
 from huggingtweets.hub import Hub, Item, Repo, check_name, is_at_home
-from huggingtweets.pipeline import settings_of
+from huggingtweets.pipeline import at_work, settings_of
 from huggingtweets.places import Place, read_places, write_places
 from huggingtweets.reports import Listener, Notice, StageDone, StageStarted, silent
 from huggingtweets.sending import Published, Sending, size_words, sizes
@@ -74,21 +74,21 @@ def publish(
     for a bot that is not finished.
     """
     bot = dir_of(bot)
-    with bot.locked():
+    with at_work(bot, settings_of(bot), listen) as heard:
         part = _Part(public, card_only, preview, space)
         texts = [sample.text for sample in check_scored(bot)]
         _check_whole(bot)
-        chosen = _preview(bot, texts, preview, listen)
+        chosen = _preview(bot, texts, preview, heard)
         repo_id = to or _before(bot) or bot.name
         check_name(repo_id)
         if dry_run:
             return _would_be(bot, repo_id, part, chosen)
-        hub = hub or Hub(tell=lambda sentence: listen(Notice(sentence)))
-        listen(StageStarted("publish", "Publishing"))
+        hub = hub or Hub(tell=lambda sentence: heard(Notice(sentence)))
+        heard(StageStarted("publish", "Publishing"))
         owner = hub.owner()
-        done = _publish(bot, Repo(repo_id if "/" in repo_id else f"{owner}/{repo_id}"), part, chosen, hub, listen)
+        done = _publish(bot, Repo(repo_id if "/" in repo_id else f"{owner}/{repo_id}"), part, chosen, hub, heard)
         idle = not done.changed and not (done.space and done.space.changed)
-        listen(StageDone("publish", _summary(done), skipped=idle))
+        heard(StageDone("publish", _summary(done), skipped=idle))
         return done
 
 

@@ -35,6 +35,7 @@ from huggingtweets.reports import Listener, Notice, silent
 from huggingtweets.sources import account_named, recognise
 from huggingtweets.sources.files.opening import as_path
 from huggingtweets.stages.inputs import need
+from huggingtweets.tracking import run_url
 
 _LEAVING = ".forgotten"  # how a folder's name ends while it is being removed
 
@@ -195,7 +196,7 @@ def _name_in(line: bytes) -> str | None:
 
 def _where_published(bot: BotDir) -> list[str]:
     try:
-        return read_places(bot).urls
+        return [*read_places(bot).urls, *filter(None, [run_url(bot)])]
     except BotError:
         return [f"{bot.name}, somewhere: its {bot.published.name} is damaged"]
 
