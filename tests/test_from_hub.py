@@ -332,6 +332,10 @@ def test_a_token_that_is_none_is_said_and_not_shown(
         assert said.what == what
         assert "hf auth login" in said.next
         assert token[:6] not in str(said)
+        server.fail("info", *[Fault(status=500, error=f"{token} is too much for me")] * 9)
+        said = what_is_said("bob/rover")
+        assert token not in str(said)
+        server.faults.clear()
     server.people["hf_bob"] = Person("bob")
     monkeypatch.setenv("HF_TOKEN", "hf_bob")
     assert texts_of(open_voice("bob/rover")) == texts_of(Voice(bot.dir.model, "", True, True))

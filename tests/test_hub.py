@@ -229,6 +229,12 @@ def test_a_refusal_is_one_sentence_at_once(
     assert not re.search(r"/api/|/lfs/|signature|Request ID", str(said.value))
 
 
+def test_a_server_that_answers_with_the_token_does_not_get_it_shown(server: HubServer, hub: Hub) -> None:
+    server.fail("info", Fault(status=403, error="hf_write may not look"))
+    with pytest.raises(PublishError, match=r"to alice/bot: \(token\) may not look"):
+        hub.look(REPO)
+
+
 @pytest.mark.parametrize("body", [b"{", b"<html>a proxy's own page</html>", b"\xff"])
 def test_a_server_that_is_no_hub_is_said(server: HubServer, hub: Hub, body: bytes) -> None:
     server.fail("whoami", *[Fault(body=body)] * 9)

@@ -449,3 +449,15 @@ def test_no_copies_are_left_behind(tmp_path: Path) -> None:
         folder = Path(members.copies.name)
         assert folder.is_dir()
     assert not folder.exists()
+
+
+def test_a_member_without_a_name_is_passed_over(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", {"x.js": b"read", "y.js": b"nameless"})
+    data = path.read_bytes()
+    central = data.rindex(b"PK\x01\x02")
+    data = data[: central + 28] + b"\0\0" + data[central + 30 : central + 46] + data[central + 50 :]  # no name
+    end = data.rindex(b"PK\x05\x06")
+    size = int.from_bytes(data[end + 12 : end + 16], "little") - 4
+    path.write_bytes(data[: end + 12] + size.to_bytes(4, "little") + data[end + 16 :])
+    with open_members(path, lambda name: name.endswith(".js")) as members:
+        assert members.names == ("x.js",)

@@ -884,3 +884,10 @@ def test_memory_does_not_grow_with_the_archive(tmp_path: Path) -> None:
         return kib
 
     assert peak_kib(20) < peak_kib(2) + 6_000
+
+
+def test_edits_whose_ids_are_damaged_are_passed_over(tmp_path: Path) -> None:
+    damaged = tweet(0, "A tpyo", edit_info={"initial": {"editTweetIds": ["no id", "of any kind, and long"]}})
+    path = Archive([damaged, tweet(1, "Another")]).zip(tmp_path / "alice.zip")
+    posts = [post for page in XArchive([path], ImportSettings()).pages() for post in page.posts]
+    assert [post.text for post in posts] == ["A tpyo", "Another"]

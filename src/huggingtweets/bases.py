@@ -288,7 +288,7 @@ def _hub_errors(repo: str) -> Iterator[None]:
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
     from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
-    from huggingtweets.hub import AsksTooMuch
+    from huggingtweets.hub import AsksTooMuch, without_token
 
     try:
         yield
@@ -311,7 +311,7 @@ def _hub_errors(repo: str) -> Iterator[None]:
             raise BaseModelError("The Hugging Face Hub does not accept your token.", next="hf auth login") from error
         raise HubUnreachable(
             f"The Hugging Face Hub can't be reached, and {repo} is not cached here.",
-            why=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no answer'}",
+            why=f"{type(error).__name__}: {next(iter(without_token(str(error)).splitlines()), 'no answer')}",
             next=f"huggingtweets create … --base {EMBEDDED}   (needs no Hub)",
         ) from error
 

@@ -76,6 +76,15 @@ class Word:
     def is_given(self) -> bool:
         return self.mine or self.permission is not None
 
+    def over(self, then: Word) -> Word:
+        """What is said now, over what was said when the bot was made; a price is agreed to each time.
+
+        >>> Word().over(Word(mine=True, price=True))
+        Word(mine=True, permission=None, terms=False, price=False)
+        """
+        who = self if self.is_given else then
+        return Word(mine=who.mine, permission=who.permission, terms=self.terms or then.terms, price=self.price)
+
     def consent(self, fetched_at: str | None) -> Consent:
         said: Literal["mine", "permission"] | None = "mine" if self.mine else "permission" if self.is_given else None
         return Consent(said, self.permission, fetched_at)
@@ -99,12 +108,13 @@ def ask_first(source: Source, word: Word, bots_dir: Path) -> None:
 
 
 def _missing(origin: Origin, word: Word) -> Iterator[str]:
-    if origin.kind == "network" and not word.is_given:
-        yield '--mine if the account is yours, else --permission "who gave it, and when"'
+    """The plain options first: the last one is a choice."""
     if origin.terms and not word.terms:
         yield "--accept-x-terms"
     if origin.price and not word.price:
         yield "--yes"
+    if origin.kind == "network" and not word.is_given:
+        yield '--mine if the account is yours, else --permission "who gave it, and when"'
 
 
 def refuse_forgotten(account: Account, bots_dir: Path) -> None:
@@ -182,10 +192,13 @@ def _server_of(account: Account) -> str:
 
 
 def _refuse_forgotten(bots_dir: Path, handle: str, names: Iterable[str]) -> None:
+    names = [handle, *sorted(names)]
     if is_forgotten(bots_dir, names):
+        known = next(name for name in names if is_forgotten(bots_dir, [name]))  # an export may be called anything
         raise ConsentRefused(
             f"@{handle} was forgotten here, so that no bot is made of it by accident.",
-            next=f"huggingtweets forget @{handle} --undo, if it should be made after all",
+            why=f"It is the account that is known as {known}." if known.casefold() != handle.casefold() else "",
+            next=f"huggingtweets forget @{known} --undo, if it should be made after all",
         )
 
 

@@ -85,14 +85,18 @@ def conversations(posts: Iterable[Post]) -> Iterator[tuple[Post, bool]]:
     """
     talks: dict[Place, bool] = {}
     own: list[Post] = []
+    known: set[Place] = set()
     for post in posts:
-        if post.kind == "reply" and post.self_reply:
+        known.add((post.account, post.id))
+        if post.kind == "reply" and (post.self_reply or post.reply_to is not None):
             own.append(post)
             continue
         is_reply = post.kind == "reply"
         if is_reply and post.id is not None:
             talks[post.account, post.id] = True
         yield post, is_reply
+    others = [post for post in own if not post.self_reply and (post.account, post.reply_to) not in known]
+    XX
     parents: dict[Place, Place] = {(post.account, post.id): (post.account, post.reply_to) for post in own if post.id}
     for post in own:
         yield post, _goes_on_a_talk((post.account, post.reply_to), parents, talks)

@@ -113,7 +113,8 @@ class Consents:
 
     mine: Annotated[bool, _option("--mine", panel=_WHOSE, help="The account is mine.")] = False
     permission: Annotated[
-        str | None, _option(panel=_WHOSE, help="Its owner agreed: who gave the permission, and when.")
+        str | None,
+        _option(panel=_WHOSE, help="Its owner agreed: who gave the permission, and when; the card tells it."),
     ] = None
     accept_x_terms: Annotated[
         bool, _option("--accept-x-terms", panel=_WHOSE, help="I know what X's terms say about such use of its API.")

@@ -52,7 +52,7 @@ def update(bot: Bot | BotDir, *, word: Word = Word(), listen: Listener = silent)
     settings = settings_of(bot)
     with at_work(bot, settings, listen) as heard:
         sources = sources_of(_specs_of(bot), settings.imports)
-        said = _together(word, stages.word_of(bot))
+        said = word.over(stages.word_of(bot))
         try:
             news = stages.renew(bot, sources, heard, said)
         except ConsentRefused as error:
@@ -78,12 +78,6 @@ def _specs_of(bot: BotDir) -> list[str]:
             next=f"huggingtweets create FILE --name {bot.name}, with all its posts",
         )
     return specs
-
-
-def _together(now: Word, then: Word) -> Word:
-    """What is said now, over what was said when the bot was made."""
-    who = now if now.is_given else then
-    return Word(mine=who.mine, permission=who.permission, terms=now.terms or then.terms, price=now.price)
 
 
 def _go_on_from_here(bot: BotDir, settings: BotSettings, listen: Listener) -> None:

@@ -17,5 +17,6 @@ from __future__ import annotations
 from huggingtweets.hub.addresses import is_at_home
 from huggingtweets.hub.client import Hub, Item, Repo, Standing, check_name
 from huggingtweets.hub.patience import AsksTooMuch, patiently
+from huggingtweets.hub.refusals import without_token
 
-__all__ = ["AsksTooMuch", "Hub", "Item", "Repo", "Standing", "check_name", "is_at_home", "patiently"]
+__all__ = ["AsksTooMuch", "Hub", "Item", "Repo", "Standing", "check_name", "is_at_home", "patiently", "without_token"]

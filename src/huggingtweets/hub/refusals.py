@@ -114,4 +114,13 @@ def _said(error: BaseException) -> str:
     'Forbidden: no rights'
     """
     message = getattr(error, "server_message", None) or str(error) or type(error).__name__
-    return plain(_NOISE.sub("", str(message)), SAID_LETTERS).rstrip(" .:") or "it says no more"
+    said = plain(_NOISE.sub("", without_token(str(message))), SAID_LETTERS)
+    return said.rstrip(" .:") or "it says no more"
+
+
+def without_token(text: str) -> str:
+    """A server may answer with what it was sent."""
+    from huggingface_hub import get_token
+
+    token = get_token()
+    return text.replace(token, "(token)") if token else text

@@ -41,7 +41,12 @@ def fetch(
     *,
     again: bool = False,
 ) -> None:
-    """Every post of the sources; `again` fetches even what is here already. Raises SourceError and ConsentError."""
+    """Every post of the sources; `again` fetches even what is here already. Raises SourceError and ConsentError.
+
+    What was said when the bot was made of the same sources counts on.
+    """
+    if bot.read_record().get("sources") == [source.spec for source in sources]:
+        word = word.over(word_of(bot))
     made_of = _made_of(sources, settings, word)
     prints = [source.fingerprint() for source in sources]
     key = _key(prints)

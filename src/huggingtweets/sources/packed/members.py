@@ -297,7 +297,7 @@ def _of_zip(path: Path, archive: zipfile.ZipFile, wanted: Wanted, noticed: Wante
         stack.callback(archive.close)
         for info in archive.infolist():
             name = _checked_name(path, info.filename)
-            if info.is_dir() or _is_link(info) or is_noise(name):
+            if not name or name.endswith("/") or _is_link(info) or is_noise(name):  # is_dir() fails without a name
                 continue
             if wanted(name):
                 total_bytes += _checked_bytes(path, info, name)

@@ -6,8 +6,8 @@ In: the opened parts. Out: posts one by one, and in the tally whatever in the fi
   parts is taken once. Posts and the losses in `WHOLE_POSTS` add up to the elements of the files.
 - Which posts were edited is found by a quick search of the bytes first, in all parts; of an edited post only the last
   version counts, and it comes at the end.
-- Of the notes that no post begins, each is a post of its own. Where the archive holds posts to a circle they are left
-  out: one of them may be such a post's.
+- Of the notes that no post begins, each is a post of its own. Where the archive holds posts to a circle, or is cut short
+  and doesn't say, they are left out: one of them may be such a post's.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Reading:
         yield from self._tweets(parts, notes)
         yield from self._last.values()
         lonely = list(notes.left())
-        if lonely and (circle_posts or (circle_posts is None and any(map(_has_circle, parts)))):
+        if lonely and (circle_posts or (circle_posts is None and any(map(_may_have_circle, parts)))):
             self.tally.add(LONELY_NOTES, lonely[0].text, len(lonely))
         else:
             yield from (note.as_post(self.account) for note in lonely)
@@ -107,6 +107,8 @@ class Reading:
                     rest = data[-_OVERLAP_BYTES:]
 
     def _note_versions(self, ids: list[str]) -> None:
+        if not ids:  # damaged: no version has an id that could be one
+            return
         group = next((self._edited[version] for version in ids if version in self._edited), ids[0])
         for version in ids if len(self._edited) < MOST_EDITED else ():
             self._edited.setdefault(version, group)
@@ -190,8 +192,9 @@ class Reading:
             self._last[group] = newer
 
 
-def _has_circle(part: Members) -> bool:
-    return any(size > EMPTY_BYTES for size in part.noticed.values())
+def _may_have_circle(part: Members) -> bool:
+    """Of one that is cut short nobody knows."""
+    return part.cut_short or any(size > EMPTY_BYTES for size in part.noticed.values())
 
 
 def _with_note(post: Post, tweet: Record, notes: Notes, group: str | None) -> Post:
