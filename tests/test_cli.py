@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -163,6 +164,31 @@ def test_one_damaged_bot_does_not_hide_the_others(home: Path) -> None:
     finally:
         broken.unlink()
         broken.parent.rmdir()
+
+
+def test_the_lineage_is_shown_whole_and_what_is_not_as_recorded_is_said(home: Path, tiny_gpt2: Path) -> None:
+    tree = huggingtweets("show", "rover", "--lineage", cwd=home)
+    record = json.loads(huggingtweets("show", "rover", "--lineage", "--json", cwd=home).stdout)
+    for artifact in record["artifacts"]:  # a long path takes no digest's place
+        assert artifact["digest"][:12] in tree.stdout
+        assert artifact["type"] in tree.stdout
+    checked = huggingtweets("verify", "rover", cwd=home)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    samples, weights = home / "bots/rover/samples.jsonl", home / "bots/rover/model/model.safetensors"
+    kept = {file: file.read_bytes() for file in (samples, weights)}
+    try:
+        samples.unlink()
+        weights.write_bytes(kept[weights][:-1] + b"?")
+        odd = huggingtweets("verify", "rover", cwd=home)
+        assert odd.returncode == 1
+        assert odd.stderr.startswith("2 of 15 files of rover are not as recorded.\nNext: ")
+        assert re.findall(r"^(changed|missing) +(\S+)", odd.stdout, re.MULTILINE) == [
+            ("changed", "model/model.safetensors"),
+            ("missing", "samples.jsonl"),
+        ]
+    finally:
+        for file, content in kept.items():
+            file.write_bytes(content)
 
 
 @pytest.mark.parametrize(("typed", "offered"), [("r", ["rover"]), ("/tmp", []), ("**", []), ("../", [])])

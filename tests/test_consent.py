@@ -265,6 +265,13 @@ def test_a_forgotten_account_is_refused_under_every_name(tmp_path: Path) -> None
             judge(same, NETWORK, MINE, tmp_path)
 
 
+def test_the_way_back_names_the_account_by_what_was_forgotten(tmp_path: Path) -> None:
+    note_forgotten(tmp_path, ["bob", "x#42"])
+    with pytest.raises(ConsentRefused, match="forget @x#42 --undo"):
+        judge(Account("called_otherwise", "x", id="42"), Origin("export"), MINE, tmp_path)
+    assert note_allowed(tmp_path, ["@x#42"])
+
+
 def test_nobody_else_is_refused(tmp_path: Path) -> None:
     note_forgotten(tmp_path, names_of(Account("bob@a.example", "mastodon", id="1", url="https://a.example/@bob")))
     for other in (

@@ -161,6 +161,19 @@ def test_a_thread_is_no_reply_unless_it_began_as_one() -> None:
         assert {post.id for post, is_talk in conversations(shuffled) if is_talk} == {"4", "5", "6"}
 
 
+def test_an_export_that_names_only_the_post_that_was_answered_tells_threads_from_replies_too() -> None:
+    posts = [
+        Post("my own words", "a", "1"),
+        reply("my own words go on", "2", "1"),
+        reply("@bob no", "4", "99"),
+        reply("@bob and never", "5", "4"),
+        dataclasses.replace(reply("another account's answer", "6", "1"), account="b"),
+    ]
+    for seed in range(20):
+        shuffled = random.Random(seed).sample(posts, len(posts))
+        assert {post.id for post, is_talk in conversations(shuffled) if is_talk} == {"4", "5", "6"}
+
+
 def test_a_very_long_talk_takes_no_longer_than_its_length() -> None:
     own = [reply("word", str(n), str(n - 1), own=True) for n in range(1, 50_000)]
     posts = [*reversed(own), reply("@bob first", "0")]

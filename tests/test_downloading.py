@@ -195,6 +195,16 @@ def test_a_finished_download_is_never_fetched_again_unless_asked(world: World) -
     assert world.fetch(network, again=True) == [*ALL, "post number 10"]
 
 
+def test_a_word_once_given_is_not_asked_for_again(world: World) -> None:
+    world.fetch(Network(), word=Word(permission="Bakery said so"))
+    assert world.fetch(Network(), word=Word(), again=True) == ALL
+    assert world.accounts[0].consent is not None
+    assert world.accounts[0].consent.why == "Bakery said so"
+    assert world.bot.read_record()["word"]["permission"] == "Bakery said so"
+    with pytest.raises(ConsentMissing):
+        world.fetch(Network(account=Account("other", "x"), typed="other"), word=Word())
+
+
 def test_progress_is_told_page_by_page(world: World) -> None:
     world.fetch(Network(), Table(["one two", "three four"]))
     steps = [event for event in world.events if isinstance(event, Advanced)]

@@ -120,6 +120,14 @@ def test_it_is_not_made_again_under_either_name(bots: Path) -> None:
     assert judge(BOB, Origin("network"), Word(mine=True), bots) == [], "the other half of the cyborg is not forgotten"
 
 
+def test_a_bot_s_name_is_answered_with_its_accounts(bots: Path) -> None:
+    for typed in ("cyborg", str(bots / "cyborg")):
+        assert forget(typed, bots_dir=bots, dry_run=True).meant == ("bakery.example", "bob@social.example")
+    assert forget("@bakery.example", bots_dir=bots, dry_run=True).meant == ()
+    shown = CliRunner().invoke(app, ["forget", "bob", "--bots-dir", str(bots), "--dry-run"], env={"COLUMNS": "200"})
+    assert "Did you mean: huggingtweets forget @bob@social.example" in shown.stdout
+
+
 def test_a_second_time_finds_nothing_and_is_no_error(bots: Path) -> None:
     forget("bakery.example", bots_dir=bots)
     assert forget("bakery.example", bots_dir=bots).bots == ()
@@ -281,6 +289,7 @@ def test_the_command_line_forgets_and_takes_back(bots: Path) -> None:
         assert done.exit_code == 0
         return done.output
 
-    assert json.loads(run("@nasa", "--json")) == {"bots": [str(bots / "nasa")], "published": [], "unclear": []}
+    gone = {"bots": [str(bots / "nasa")], "published": [], "unclear": [], "meant": []}
+    assert json.loads(run("@nasa", "--json")) == gone
     assert "0 bots of @nasa removed." in run("@nasa")
     assert "@nasa may be made again." in run("@nasa", "--undo")

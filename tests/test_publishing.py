@@ -461,6 +461,9 @@ def test_a_bot_that_is_not_finished_or_not_whole_stays_here(send: Send, bot: Bot
     weights.write_bytes(whole[:-100])
     with pytest.raises(BotError, match="model of rover is damaged"):
         send()
+    weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))  # as long as before
+    with pytest.raises(BotError, match="model of rover is damaged"):
+        send()
     weights.write_bytes(whole)
     facts = bot.stage("train") or {}
     bot.mark_done("train", **{**facts, "weights": "others"})

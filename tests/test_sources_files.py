@@ -1127,6 +1127,13 @@ def test_an_archive_passed_as_a_plain_file_says_how_to_pass_it(tmp_path: Path, c
         list(recognise(f"file:{path}", ImportSettings()).pages())
 
 
+def test_a_gzipped_repository_is_to_be_unpacked(tmp_path: Path) -> None:
+    path = tmp_path / "repo.car.gz"
+    path.write_bytes(gzip.compress(b"\x3a\xa2eroots\x81\xd8*X%gversion\x01"))
+    with pytest.raises(UnreadableFile, match=r"(?s)a Bluesky repository.*unpack it, and pass \S*repo\.car$"):
+        list(recognise(str(path), ImportSettings()).pages())
+
+
 def test_a_folder_without_an_archive_says_what_is_looked_for(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFile, match=r"without an archive(.|\n)*tweets\.js(.|\n)*outbox\.json"):
         recognise(str(tmp_path), ImportSettings())

@@ -322,9 +322,9 @@ def test_one_process_at_a_time(world: World) -> None:
 
 def test_what_was_said_when_the_bot_was_made_counts_on() -> None:
     then = Word(permission="by mail", terms=True)
-    assert upkeep._together(Word(), then) == Word(permission="by mail", terms=True)
-    assert upkeep._together(Word(mine=True, price=True), then) == Word(mine=True, terms=True, price=True)
-    assert not upkeep._together(Word(), Word(mine=True, price=True)).price
+    assert Word().over(then) == Word(permission="by mail", terms=True)
+    assert Word(mine=True, price=True).over(then) == Word(mine=True, terms=True, price=True)
+    assert not Word().over(Word(mine=True, price=True)).price
 
 
 def test_a_file_that_is_gone_is_named(world: World) -> None:

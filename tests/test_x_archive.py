@@ -328,6 +328,18 @@ def test_posts_to_a_circle_are_left_out_and_so_are_the_notes_that_may_be_theirs(
     assert len(read(write_zip(tmp_path / "b.zip", without)).posts) == len(EVERYTHING) + 1
 
 
+def test_of_an_archive_cut_short_nobody_knows_whether_it_holds_posts_to_a_circle(tmp_path: Path) -> None:
+    long = "Perhaps for my circle, and too long for a short post. " * 8
+    members = Archive(EVERYTHING, notes=[note(9, long)], manifest=False).members()
+    whole = write_zip(tmp_path / "a.zip", members)
+    assert len(read(whole).posts) == len(EVERYTHING) + 1
+    cut = tmp_path / "cut.zip"
+    cut.write_bytes(whole.read_bytes()[: -22 - 46 * len(members)])  # without its directory
+    result = read(cut)
+    assert len(result.posts) == len(EVERYTHING)
+    assert result.losses == {LONELY_NOTES: 1, CUT_SHORT: 1}
+
+
 def test_posts_into_communities_are_an_option(tmp_path: Path) -> None:
     inside = tweet(8, "Hello fellow bakers ;)", community_id_str="1611")
     path = Archive([*EVERYTHING, tweet(9, "in among the others", community_id="5")], community=[inside]).zip(

@@ -5,6 +5,7 @@ In: posts that are the account's own words. Out: their clean texts, or a reason;
 - What a post does not say can't be held against it: unknown likes and an unknown language stay. Only a span of time
   leaves out what has no time, because otherwise the whole of an undated file would pass for any year.
 - Answers to oneself are the account's own threads and no replies, unless the thread began as an answer to another.
+  An export that names only the post that was answered tells so too, if that post is in it.
 - A thread is a post and the earliest answer that the account gave to it, and so on; a second answer to the same post
   begins a text of its own. What joins loses the mentions it begins with.
 - Filters come before joining: a thread whose middle is left out is two.
@@ -76,30 +77,36 @@ def _warning_of(post: Post) -> str | None:
 
 
 def conversations(posts: Iterable[Post]) -> Iterator[tuple[Post, bool]]:
-    """Each post, and whether it is part of a talk with others; answers to oneself come last, when all is known.
+    """Each post, and whether it is part of a talk with others; answers come last, when all is known.
 
     >>> answer = Post("@bob No", "a", "1", kind="reply")
     >>> more = Post("Never", "a", "2", kind="reply", reply_to="1", self_reply=True)
     >>> [is_talk for _, is_talk in conversations([answer, more])]
     [True, True]
     """
-    talks: dict[Place, bool] = {}
-    own: list[Post] = []
     known: set[Place] = set()
+    answers: list[Post] = []
     for post in posts:
         known.add((post.account, post.id))
-        if post.kind == "reply" and (post.self_reply or post.reply_to is not None):
-            own.append(post)
-            continue
-        is_reply = post.kind == "reply"
-        if is_reply and post.id is not None:
-            talks[post.account, post.id] = True
-        yield post, is_reply
-    others = [post for post in own if not post.self_reply and (post.account, post.reply_to) not in known]
-    XX
-    parents: dict[Place, Place] = {(post.account, post.id): (post.account, post.reply_to) for post in own if post.id}
-    for post in own:
-        yield post, _goes_on_a_talk((post.account, post.reply_to), parents, talks)
+        if post.kind == "reply":
+            answers.append(post)
+        else:
+            yield post, False
+    parents: dict[Place, Place] = {}
+    talks: dict[Place, bool] = {}
+    for post in filter(lambda post: post.id is not None, answers):
+        place, parent = (post.account, post.id), (post.account, post.reply_to)
+        if _is_own(post, known):
+            parents[place] = parent
+        else:
+            talks[place] = True
+    for post in answers:
+        yield post, not _is_own(post, known) or _goes_on_a_talk((post.account, post.reply_to), parents, talks)
+
+
+def _is_own(answer: Post, known: set[Place]) -> bool:
+    is_known = answer.reply_to is not None and (answer.account, answer.reply_to) in known
+    return answer.self_reply or is_known
 
 
 def _goes_on_a_talk(place: Place, parents: dict[Place, Place], talks: dict[Place, bool]) -> bool:

@@ -98,11 +98,11 @@ def _before(bot: BotDir) -> str | None:
 
 
 def _check_whole(bot: BotDir) -> None:
-    """Raises BotError for a model with a file missing or cut short."""
-    for name, size in _model_files(bot).items():
-        file = bot.model / name
-        if not file.is_file() or file.stat().st_size != size:
-            raise BotError(f"The model of {bot.name} is damaged.", next=f"huggingtweets train {bot.name} --again")
+    """Raises BotError for a model with a file missing or cut short, or with other weights than were trained."""
+    sizes = {name: (bot.model / name).stat().st_size for name in _model_files(bot) if (bot.model / name).is_file()}
+    trained = (bot.stage("train") or {}).get("weights")
+    if sizes != _model_files(bot) or stages.weights_digest(bot.model) != trained:
+        raise BotError(f"The model of {bot.name} is damaged.", next=f"huggingtweets train {bot.name} --again")
 
 
 def _model_files(bot: BotDir) -> dict[str, int]:

@@ -238,7 +238,12 @@ def findings_table(findings: Iterable[Finding]) -> Table:
 
 
 def print_forgotten(
-    account: str, bots: Iterable[str], published: Iterable[str], unclear: Iterable[str], dry_run: bool
+    account: str,
+    bots: Iterable[str],
+    published: Iterable[str],
+    unclear: Iterable[str],
+    meant: Iterable[str],
+    dry_run: bool,
 ) -> None:
     """What `forget` removed, and what it cannot remove."""
     gone = list(bots)
@@ -250,6 +255,10 @@ def print_forgotten(
         out.print(f"Published, and not taken down by this: {where}")
     for bot in unclear:
         out.print(f"Too damaged to tell whose it is, so look yourself: {bot}")
+    for handle in meant:
+        out.print(
+            f"A bot is called {account}, and accounts are forgotten. Did you mean: huggingtweets forget @{handle}"
+        )
     if not dry_run:
         out.print("It will not be made again here by accident.")
 

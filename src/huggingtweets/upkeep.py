@@ -15,7 +15,7 @@ import contextlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -99,6 +99,7 @@ class Forgotten:
     bots: tuple[str, ...]  # folders
     published: tuple[str, ...]  # where such a bot is still to be found
     unclear: tuple[str, ...] = ()  # folders too damaged to tell whose they are; left alone
+    meant: tuple[str, ...] = ()  # the accounts of a bot that is called so, where no account is
 
 
 def forget(name: str, *, bots_dir: str | PathLike[str] = BOTS_DIR, dry_run: bool = False) -> Forgotten:
@@ -118,7 +119,14 @@ def forget(name: str, *, bots_dir: str | PathLike[str] = BOTS_DIR, dry_run: bool
         same = [account for bot in found for account in whose[bot] if names & account]
         note_forgotten(folder, names.union(*same))  # first, so that a run beside this one can't make it again
         _remove_all(found, folder)
-    return Forgotten(tuple(str(bot.path) for bot in found), published, unclear)
+    meant = () if found else tuple(_handles_of(bot for bot in whose if name in (bot.name, str(bot.path))))
+    return Forgotten(tuple(str(bot.path) for bot in found), published, unclear, meant)
+
+
+def _handles_of(bots: Iterable[BotDir]) -> Iterator[str]:
+    for bot in bots:
+        for names in _told(bot.accounts, lambda records: [{Account.from_json(record).handle} for record in records]):
+            yield from names
 
 
 def remember(name: str, *, bots_dir: str | PathLike[str] = BOTS_DIR) -> bool:

@@ -32,7 +32,7 @@ def forget(
     if as_json:
         print_json(dataclasses.asdict(gone))
     else:
-        print_forgotten(account, gone.bots, gone.published, gone.unclear, dry_run)
+        print_forgotten(account, gone.bots, gone.published, gone.unclear, gone.meant, dry_run)
 
 
 @app.command(

@@ -80,7 +80,7 @@ def _show_lineage(bot: str | None, bots_dir: Path, as_json: bool) -> None:
     if bot is None:
         raise SettingsError("Whose lineage?", next="huggingtweets show BOT --lineage")
     recorded = lineage.read(open_bot(bot, bots_dir).dir.lineage)
-    print_json(recorded.to_json()) if as_json else out.print(lineage_tree(recorded))
+    print_json(recorded.to_json()) if as_json else out.print(lineage_tree(recorded), soft_wrap=False)
 
 
 @app.command(epilog="huggingtweets verify nasa")
@@ -89,10 +89,14 @@ def verify(bot: BotName, bots_dir: BotsDir = BOTS_DIR, as_json: Json = False) ->
     from huggingtweets import lineage
     from huggingtweets.terminal import checks_table, out
 
-    checks = lineage.verify(open_bot(bot, bots_dir).dir)
+    found = open_bot(bot, bots_dir)
+    checks = lineage.verify(found.dir)
     print_json([check.to_json() for check in checks]) if as_json else out.print(checks_table(checks))
-    if any(check.state != "ok" for check in checks):
-        raise typer.Exit(1)
+    if odd := sum(check.state != "ok" for check in checks):
+        raise BotError(
+            f"{odd} of {len(checks)} files of {found.name} {'is' if odd == 1 else 'are'} not as recorded.",
+            next=f"put them back, or make them anew: huggingtweets train {found.name} --again, and evaluate, and card",
+        )
 
 
 @app.command(epilog="huggingtweets doctor")

@@ -12,7 +12,7 @@ from huggingtweets.stages.continuing import is_pending, keep_previous, leave_out
 from huggingtweets.stages.describing import describe
 from huggingtweets.stages.downloading import add_new, fetch, renew, word_of
 from huggingtweets.stages.scoring import evaluate
-from huggingtweets.stages.training import is_trained, train
+from huggingtweets.stages.training import is_trained, train, weights_digest
 
 __all__ = [
     "add_new",
@@ -29,5 +29,6 @@ __all__ = [
     "renew",
     "start_afresh",
     "train",
+    "weights_digest",
     "word_of",
 ]

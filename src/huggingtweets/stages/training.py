@@ -66,7 +66,7 @@ def _key(bot: BotDir, settings: BotSettings) -> str:
 
 def _finish(bot: BotDir, key: str, base: Base | None) -> None:
     """`base`: what was trained from now; None where the model stays as it is."""
-    facts = {"files": _file_sizes(bot.model), "weights": _weights_digest(bot.model), "data": data_digest(bot)}
+    facts = {"files": _file_sizes(bot.model), "weights": weights_digest(bot.model), "data": data_digest(bot)}
     origin = (bot.stage("train") or {}).get("base_files") if base is None else _base_files(bot, base)
     bot.mark_done("train", key, **facts, base_files=origin, versions=versions(), continues=continued_from(bot))
     for finished in (bot.checkpoint, bot.previous):
@@ -167,7 +167,8 @@ def _is_whole(bot: BotDir) -> bool:
     return bool(saved) and all(there.get(name) == size for name, size in saved.items())
 
 
-def _weights_digest(model: Path) -> str:
+def weights_digest(model: Path) -> str:
+    """Of all weights in a folder; what the record of a training keeps as `weights`."""
     return key_of(*(file_digest(file) for file in sorted(model.glob("*.safetensors"))))
 
 

@@ -236,9 +236,10 @@ def refuse_other_kinds(path: Path, head: bytes) -> None:
 
 def _not_a_file(path: Path, what: str) -> UnreadableFile:
     """For what is read, but as something else; it comes here as `file:` or packed once more."""
+    is_gzipped = path.suffix.lower() == ".gz"
     return UnreadableFile(
         f"{path} is {what}, not a plain file of posts.",
-        next=f"unpack it if it is gzipped, and pass it without file:, as {path}",
+        next=f"unpack it, and pass {path.with_suffix('')}" if is_gzipped else f"pass it without file:, as {path}",
     )
 
 

@@ -6,8 +6,8 @@ In: the opened parts. Out: posts one by one, and in the tally whatever in the fi
   parts is taken once. Posts and the losses in `WHOLE_POSTS` add up to the elements of the files.
 - Which posts were edited is found by a quick search of the bytes first, in all parts; of an edited post only the last
   version counts, and it comes at the end.
-- Of the notes that no post begins, each is a post of its own. Where the archive holds posts to a circle, or is cut short
-  and doesn't say, they are left out: one of them may be such a post's.
+- Of the notes that no post begins, each is a post of its own. Where the archive holds posts to a circle, or is cut
+  short and doesn't say, they are left out: one of them may be such a post's.
 """
 
 from __future__ import annotations
