@@ -10,8 +10,9 @@ In: posts that are the account's own words. Out: their clean texts, or a reason;
   begins a text of its own. What joins loses the mentions it begins with.
 - Filters come before joining: a thread whose middle is left out is two.
 
-Not covered: posts that the source itself never handed on (private ones, lists); and only `join_threads` needs all posts
-at once in memory.
+Only joining threads and dropping replies need all posts at once in memory.
+
+Not covered: posts that the source itself never handed on (private ones, lists).
 """
 
 from __future__ import annotations
