@@ -102,7 +102,7 @@ Give me the first words and I go on from there. **Everything I write is made up 
 I was made with **huggingtweets**. It makes a bot of your own posts with one command, and needs no GPU:
 
 ```bash
-huggingtweets create posts.csv  # or .jsonl, .parquet, .txt
+huggingtweets create archive.zip  # or name.bsky.social, @name@server, posts.csv
 ```"""
 
 
