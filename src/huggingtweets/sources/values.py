@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -37,6 +38,7 @@ _ISO = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[ T](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*")
 _BLANKS = frozenset({"", "nan", "nat", "none", "null", "na", "n/a", "<na>"})  # as pandas and friends write "nothing"
 _TRUE = frozenset({"t", "true", "1", "1.0", "yes", "y"})
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def is_blank(value: object) -> bool:
@@ -167,3 +169,32 @@ def parse_language(value: object) -> str | None:
     if not isinstance(value, str) or not _LANGUAGE.fullmatch(value.strip()):
         return None
     return value.strip().replace("_", "-")
+
+
+def count(value: object) -> int | None:
+    """
+    >>> count("8"), count(3), count("many"), count(True)
+    (8, 3, None, None)
+    """
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15 else None
+
+
+def plain(text: str) -> str:
+    """Without what no file may hold: half an emoji becomes "�", NUL goes.
+
+    >>> plain("a\\ud83d b\\0")
+    'a� b'
+    """
+    return SURROGATE.sub("�", text).replace("\0", "")
+
+
+def mapping(value: object) -> Mapping[str, object]:
+    """The value, or an empty mapping where it is something else."""
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: object) -> list[object]:
+    """The value, or an empty list where it is something else."""
+    return value if isinstance(value, list) else []

@@ -36,15 +36,12 @@ from huggingtweets.sources.bluesky.posts import (
     is_did,
     is_handle,
     is_pinned,
-    items,
-    mapping,
     post_from_record,
     post_from_view,
     uri_in,
 )
 from huggingtweets.sources.bluesky.servers import (
     Addresses,
-    Gone,
     addresses,
     checked,
     cursor_in,
@@ -52,12 +49,13 @@ from huggingtweets.sources.bluesky.servers import (
     is_about_nobody,
     own_server,
     said_of_ai,
-    server_in,
     trouble,
 )
 from huggingtweets.sources.identity import read_avatar, safe_handle
+from huggingtweets.sources.net.hosts import server_in
 from huggingtweets.sources.net.http import Client
 from huggingtweets.sources.net.paging import (
+    Gone,
     MakeClient,
     Patience,
     fetch_avatar,
@@ -67,6 +65,7 @@ from huggingtweets.sources.net.paging import (
     write_cursor,
 )
 from huggingtweets.sources.tally import NOT_POSTS, OTHERS, Tally, shorten
+from huggingtweets.sources.values import items, mapping
 
 READER = 1  # raised when the same account would give other posts than before
 PAGE_POSTS = 100  # the largest

@@ -20,10 +20,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from huggingtweets.posts import Account, Kind, Post
-from huggingtweets.sources.files.authors import plain
 from huggingtweets.sources.tally import NO_TEXT, NOT_POSTS, OTHERS, UNREAD_TIMES, Tally
-from huggingtweets.sources.values import parse_language, parse_time
-from huggingtweets.sources.x.posts import count
+from huggingtweets.sources.values import count, items, mapping, parse_language, parse_time, plain
 
 Record = Mapping[str, object]
 
@@ -63,16 +61,6 @@ def is_handle(name: str) -> bool:
     (True, False, False)
     """
     return _HANDLE.fullmatch(name) is not None
-
-
-def mapping(value: object) -> Record:
-    """The value, or an empty mapping where it is something else."""
-    return value if isinstance(value, dict) else {}
-
-
-def items(value: object) -> list[object]:
-    """The value, or an empty list where it is something else."""
-    return value if isinstance(value, list) else []
 
 
 def words(value: object) -> str | None:

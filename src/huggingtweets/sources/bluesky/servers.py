@@ -19,17 +19,17 @@ from huggingtweets.sources.bluesky.posts import (
     AI_PREFERENCES,
     INTENTS,
     Record,
-    items,
-    mapping,
     signals_of_intents,
     signals_of_preferences,
 )
+from huggingtweets.sources.net.hosts import server_in
 from huggingtweets.sources.net.http import Answer, Client, server_url
+from huggingtweets.sources.net.paging import Gone
 from huggingtweets.sources.tally import Tally, shorten
+from huggingtweets.sources.values import items, mapping
 
 PAGE_RECORDS = 100  # the largest
 MOST_PREFERENCE_PAGES = 10
-LONGEST_ADDRESS = 2_000  # characters
 LONGEST_CURSOR = 10_000
 
 BAD_CURSOR = "next pages that the server did not name (the download ends there)"
@@ -65,15 +65,6 @@ def addresses(env: Mapping[str, str]) -> Addresses:
             raise SettingsError(f"{name} must be a web address, not {shorten(env[name])}.", next=f"unset {name}")
         found.append(address)
     return Addresses(*found)
-
-
-class Gone(Exception):
-    """The account is suspended or deleted."""
-
-    def __init__(self, signal: str, where: str) -> None:
-        super().__init__(where)
-        self.signal = signal
-        self.where = where
 
 
 def cursor_in(value: Record, tally: Tally) -> str | None:
@@ -178,19 +169,3 @@ def trouble(address: str, what: str) -> NetworkTrouble:
         why="What was downloaded so far is kept.",
         next="run the same command again later, or pass the repository that the app exports (Settings, Account)",
     )
-
-
-def server_in(address: str) -> str | None:
-    """A web address without the slash at its end; None for what is none.
-
-    >>> server_in("https://pds.example/"), server_in("http://["), server_in("ftp://pds.example")
-    ('https://pds.example', None, None)
-    """
-    if len(address) > LONGEST_ADDRESS or not address.isprintable() or not address.isascii():
-        return None
-    try:
-        parts = urlsplit(address)
-        valid = parts.scheme in ("http", "https") and parts.hostname and not parts.username and parts.port != 0
-    except ValueError:
-        return None
-    return address.rstrip("/") if valid and " " not in address else None

@@ -23,7 +23,6 @@ from huggingtweets.sources.bluesky.posts import (
     account_from_profile,
     handle_in,
     is_did,
-    mapping,
     post_from_record,
     post_from_view,
     uri_in,
@@ -46,6 +45,7 @@ from huggingtweets.sources.mastodon.posts import (
     handle_in as handle_at,
 )
 from huggingtweets.sources.tally import Tally
+from huggingtweets.sources.values import mapping
 
 _PAGES = frozenset(("feed", "posts", "records", "statuses", "orderedItems"))
 _ABOUT_PAGES = frozenset(("cursor", "hitsTotal", "accounts", "hashtags", "@context", "id", "type", "totalItems"))

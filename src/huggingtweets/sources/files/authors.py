@@ -5,7 +5,6 @@ In: the fields of a record, and the users its page names by id. Out: an `Author`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -13,9 +12,7 @@ from typing import Literal
 from huggingtweets.sources.files import columns
 from huggingtweets.sources.files.columns import Record, first_of
 from huggingtweets.sources.tally import shorten
-from huggingtweets.sources.values import is_blank, parse_id
-
-SURROGATE = re.compile("[\ud800-\udfff]")
+from huggingtweets.sources.values import is_blank, parse_id, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +26,6 @@ class Author:
     protected: bool = False
     network: Literal["bluesky", "mastodon"] | None = None  # whose API described them, if one did
     profile: Mapping[str, object] | None = None  # in that API's own words
-
-
-def plain(text: str) -> str:
-    """Without what no file may hold: half an emoji becomes "�", NUL goes.
-
-    >>> plain("a\\ud83d b\\0")
-    'a� b'
-    """
-    return SURROGATE.sub("�", text).replace("\0", "")
 
 
 def author_of(fields: Record, users: Record) -> Author | None:

@@ -19,7 +19,7 @@ from datetime import datetime
 
 from huggingtweets.posts import Post
 from huggingtweets.sources.files import answers, columns
-from huggingtweets.sources.files.authors import SURROGATE, Author, author_of, plain
+from huggingtweets.sources.files.authors import Author, author_of
 from huggingtweets.sources.files.columns import Record, first_of
 from huggingtweets.sources.files.found import Found, Read, Unusable
 from huggingtweets.sources.files.kinds import kind_of, references
@@ -37,14 +37,16 @@ from huggingtweets.sources.tally import (
 )
 from huggingtweets.sources.values import (
     LATEST,
+    SURROGATE,
+    count,
     is_blank,
     is_reference,
     is_true,
     parse_id,
     parse_language,
     parse_time,
+    plain,
 )
-from huggingtweets.sources.x.posts import count
 
 HOLDERS = frozenset(  # keys that hold a post without being a column of text
     ("data", "tweet", "note_tweet", "note_post", "record", "value", "object", "feed", "records", "posts", "statuses")

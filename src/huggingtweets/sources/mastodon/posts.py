@@ -20,11 +20,9 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from huggingtweets.posts import Account, Kind, Post
-from huggingtweets.sources.files.authors import plain
 from huggingtweets.sources.mastodon.text import html_to_text, without_emoji
 from huggingtweets.sources.tally import NO_TEXT, NOT_POSTS, OTHERS
-from huggingtweets.sources.values import is_true, parse_language, parse_time
-from huggingtweets.sources.x.posts import count
+from huggingtweets.sources.values import count, is_true, parse_language, parse_time, plain
 
 Record = Mapping[str, object]
 

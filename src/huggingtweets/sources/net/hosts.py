@@ -19,6 +19,8 @@ import socket
 from collections.abc import Iterator
 from urllib.parse import SplitResult, urlsplit
 
+LONGEST_ADDRESS = 2_000  # characters
+
 
 def refusal(home: str, url: str) -> str | None:
     """What is wrong with an address.
@@ -102,3 +104,19 @@ def _addresses(host: str) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv6Addr
         for *_, address in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM):
             with contextlib.suppress(ValueError):
                 yield ipaddress.ip_address(str(address[0]).partition("%")[0])
+
+
+def server_in(address: str) -> str | None:
+    """A web address without the slash at its end; None for what is none.
+
+    >>> server_in("https://pds.example/"), server_in("http://["), server_in("ftp://pds.example")
+    ('https://pds.example', None, None)
+    """
+    if len(address) > LONGEST_ADDRESS or not address.isprintable() or not address.isascii():
+        return None
+    try:
+        parts = urlsplit(address)
+        valid = parts.scheme in ("http", "https") and parts.hostname and not parts.username and parts.port != 0
+    except ValueError:
+        return None
+    return address.rstrip("/") if valid and " " not in address else None

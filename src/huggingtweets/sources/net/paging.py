@@ -26,6 +26,16 @@ ONLY_EMPTY = "pages in a row without a post (the download ends there)"
 TOO_MANY = f"pages beyond the {MOST_PAGES:,}th (the download ends there)"
 NO_AVATAR = "pictures that could not be had (one is drawn instead)"
 
+
+class Gone(Exception):
+    """The account is suspended or deleted."""
+
+    def __init__(self, signal: str, where: str) -> None:
+        super().__init__(where)
+        self.signal = signal
+        self.where = where
+
+
 MakeClient = Callable[[str, Tell], Client]  # of a first address and who is told
 
 

@@ -27,12 +27,12 @@ from huggingtweets.config import ImportSettings
 from huggingtweets.errors import NetworkTrouble, NoSuchAccount, SettingsError, SourceError, UnknownSource
 from huggingtweets.posts import Account
 from huggingtweets.sources.base import Origin, Page, Tell, tell_nobody
-from huggingtweets.sources.bluesky.servers import Gone, server_in
 from huggingtweets.sources.identity import read_avatar, safe_handle
+from huggingtweets.sources.net.hosts import server_in
 from huggingtweets.sources.net.http import Client
-from huggingtweets.sources.net.paging import MakeClient, Patience, fetch_avatar, plain_client, with_signal
+from huggingtweets.sources.net.paging import Gone, MakeClient, Patience, fetch_avatar, plain_client, with_signal
 from huggingtweets.sources.tally import Tally, shorten
-from huggingtweets.sources.values import parse_id
+from huggingtweets.sources.values import count, parse_id
 from huggingtweets.sources.x.api_answers import user_in
 from huggingtweets.sources.x.api_pages import (
     FEWEST,
@@ -47,7 +47,7 @@ from huggingtweets.sources.x.api_pages import (
     read_place,
     size_of_page,
 )
-from huggingtweets.sources.x.posts import Record, account_from_user, count
+from huggingtweets.sources.x.posts import Record, account_from_user
 
 READER = 1  # raised when the same account would give other posts than before
 API = "https://api.x.com"

@@ -18,12 +18,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from huggingtweets.errors import NetworkTrouble, SourceError
-from huggingtweets.sources.bluesky.posts import items, mapping
-from huggingtweets.sources.bluesky.servers import Gone
 from huggingtweets.sources.net.hosts import name_of
 from huggingtweets.sources.net.http import Answer
+from huggingtweets.sources.net.paging import Gone
 from huggingtweets.sources.net.waits import named_wait_s
 from huggingtweets.sources.tally import shorten
+from huggingtweets.sources.values import items, mapping
 from huggingtweets.sources.x.posts import Record
 
 KEPT = "What was downloaded so far is kept."

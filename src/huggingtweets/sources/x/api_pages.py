@@ -22,11 +22,10 @@ from typing import Literal
 
 from huggingtweets.posts import Post
 from huggingtweets.sources.base import Tell
-from huggingtweets.sources.bluesky.posts import items, mapping
 from huggingtweets.sources.net.http import Answer, Client
 from huggingtweets.sources.net.paging import read_cursor, write_cursor
 from huggingtweets.sources.tally import NO_TEXT, NOT_POSTS, OTHERS, Tally
-from huggingtweets.sources.values import parse_id
+from huggingtweets.sources.values import items, mapping, parse_id
 from huggingtweets.sources.x.api_answers import Refused, is_final, page_in
 from huggingtweets.sources.x.posts import Record, post_from_v2
 

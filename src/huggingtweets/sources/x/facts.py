@@ -19,9 +19,9 @@ from huggingtweets.errors import UnreadableFile
 from huggingtweets.posts import Account
 from huggingtweets.sources.identity import LARGEST_AVATAR_BYTES, is_picture, safe_handle
 from huggingtweets.sources.packed.members import Members
-from huggingtweets.sources.values import parse_id
+from huggingtweets.sources.values import count, parse_id
 from huggingtweets.sources.x.parts import fact_in, holds_avatar, holds_circle, holds_notes, holds_posts
-from huggingtweets.sources.x.posts import count, words
+from huggingtweets.sources.x.posts import words
 
 LARGEST_FACT_BYTES = 1 << 22  # a manifest has 50 kB
 

@@ -19,8 +19,7 @@ from datetime import datetime, timedelta
 
 from huggingtweets.escaping import unescaped
 from huggingtweets.posts import Kind, Post
-from huggingtweets.sources.files.authors import plain
-from huggingtweets.sources.values import parse_id, parse_time
+from huggingtweets.sources.values import parse_id, parse_time, plain
 from huggingtweets.sources.x.posts import time_of_id
 from huggingtweets.sources.x.text import apply_links, links_of
 

@@ -15,8 +15,7 @@ from datetime import datetime
 
 from huggingtweets.escaping import unescaped
 from huggingtweets.posts import Account, Kind, Post
-from huggingtweets.sources.files.authors import plain
-from huggingtweets.sources.values import is_reference, is_true, parse_id, parse_language, parse_time
+from huggingtweets.sources.values import count, is_reference, is_true, parse_id, parse_language, parse_time, plain
 from huggingtweets.sources.x.text import apply_links, links_of
 
 Record = Mapping[str, object]
@@ -139,16 +138,6 @@ def language(value: object) -> str | None:
     if found is None or found in _UNTOLD_LANGUAGES:
         return None
     return {"in": "id", "iw": "he", "ji": "yi"}.get(found, found)  # X writes three languages by codes of before 1989
-
-
-def count(value: object) -> int | None:
-    """
-    >>> count("8"), count(3), count("many"), count(True)
-    (8, 3, None, None)
-    """
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15 else None
 
 
 def account_from_user(user: Record, handle: str) -> Account:
