@@ -20,6 +20,7 @@ import yaml
 import huggingtweets as ht
 from conftest import invented_posts
 from hub_server import Fault, HubServer, Person, Repository, connect, connect_downloads, serve_hub
+from huggingtweets import stages
 from huggingtweets.botdir import BotDir, read_json, write_json
 from huggingtweets.config import BotSettings, TrainingSettings
 from huggingtweets.errors import BotError, PublishError, SettingsError, StageMissing
@@ -219,6 +220,14 @@ def test_what_somebody_else_committed_stays_and_what_they_changed_is_ours_again(
     assert there(server) == {**local_files(bot), "LICENSE": b"theirs"}
 
 
+def note_as_trained(bot: BotDir) -> None:
+    """The record as a training and an evaluation of the weights that lie there now would leave it."""
+    weights = stages.weights_digest(bot.model)
+    sizes = {file.name: file.stat().st_size for file in bot.model.iterdir()}
+    bot.mark_done("train", **{**(bot.stage("train") or {}), "files": sizes, "weights": weights})
+    bot.mark_done("evaluate", **{**(bot.stage("evaluate") or {}), "weights": weights})
+
+
 def test_a_new_model_replaces_the_old_one_and_files_of_the_old_one_go(
     send: Send, bot: BotDir, server: HubServer
 ) -> None:
@@ -227,9 +236,7 @@ def test_a_new_model_replaces_the_old_one_and_files_of_the_old_one_go(
     changed = bytes([*weights.read_bytes()[:-1], 7])
     weights.unlink()
     (bot.model / "model-00001-of-00001.safetensors").write_bytes(changed)
-    facts = bot.stage("train") or {}
-    sizes = {file.name: file.stat().st_size for file in bot.model.iterdir()}
-    bot.mark_done("train", **{**facts, "files": sizes})
+    note_as_trained(bot)
     send()
     assert server.asked("put") == ["put"]
     assert there(server) == local_files(bot)
@@ -325,6 +332,7 @@ def test_a_part_alone_goes_only_beside_its_own_model(
     send()
     weights = bot.model / "model.safetensors"
     weights.write_bytes(bytes([*weights.read_bytes()[:-1], 7]))
+    note_as_trained(bot)
     with pytest.raises(PublishError, match="has changed since it was published"):
         send(**options)
     assert server.asked(*SENDING) == []
