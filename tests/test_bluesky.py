@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socketserver
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +27,7 @@ from huggingtweets.sources.net.http import Client
 from huggingtweets.sources.net.paging import NO_AVATAR, ONLY_EMPTY, SAME_PAGE
 from huggingtweets.sources.tally import Tally
 from loopback import Reply, Request, Server, serve
+from results import Result
 
 DID = "did:plc:inventedinventedinvente"
 OTHER = "did:plc:someoneelse"
@@ -140,33 +140,6 @@ class World:
 
     def calls(self) -> list[str]:
         return [path.rsplit(".", 1)[-1] for path in self.server.paths]
-
-
-@dataclass
-class Result:
-    pages: list[Page]
-
-    @property
-    def posts(self) -> list[Post]:
-        return [post for page in self.pages for post in page.posts]
-
-    @property
-    def texts(self) -> list[str]:
-        return [post.text for post in self.posts]
-
-    @property
-    def account(self) -> Account:
-        found = self.pages[0].account
-        assert found is not None
-        return found
-
-    @property
-    def losses(self) -> dict[str, int]:
-        counts: Counter[str] = Counter()
-        for page in self.pages:
-            for loss in page.losses:
-                counts[loss.what] += loss.count
-        return dict(counts)
 
 
 @contextlib.contextmanager

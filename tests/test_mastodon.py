@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -27,6 +26,7 @@ from huggingtweets.sources.mastodon.posts import BOOSTS, PRIVATE, account_from_a
 from huggingtweets.sources.net.http import Client
 from huggingtweets.sources.net.paging import NO_AVATAR, ONLY_EMPTY, SAME_PAGE
 from loopback import Reply, Request, Server, serve
+from results import Result
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(40)
 LOOKUP, STATUSES = "/api/v1/accounts/lookup", f"/api/v1/accounts/{ACCOUNT_ID}/statuses"
@@ -117,33 +117,6 @@ class World:
 
     def pages_asked(self) -> list[str | None]:
         return [request.query.get("max_id") for request in self.server.log if request.path == STATUSES]
-
-
-@dataclass
-class Result:
-    pages: list[Page]
-
-    @property
-    def posts(self) -> list[Post]:
-        return [post for page in self.pages for post in page.posts]
-
-    @property
-    def ids(self) -> list[str | None]:
-        return [post.id for post in self.posts]
-
-    @property
-    def account(self) -> Account:
-        found = self.pages[0].account
-        assert found is not None
-        return found
-
-    @property
-    def losses(self) -> dict[str, int]:
-        counts: Counter[str] = Counter()
-        for page in self.pages:
-            for loss in page.losses:
-                counts[loss.what] += loss.count
-        return dict(counts)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import gzip
 import io
 import json
@@ -25,51 +24,16 @@ from hypothesis import strategies as st
 from huggingtweets.config import ImportSettings
 from huggingtweets.errors import SourceError, UnknownSource, UnreadableFile
 from huggingtweets.posts import Account, Post
-from huggingtweets.sources import Page, Source, recognise, tally
+from huggingtweets.sources import Source, recognise, tally
 from huggingtweets.sources.files import decoding, jsons, opening, tables
 from huggingtweets.sources.files.file import FileSource
 from huggingtweets.sources.mastodon.posts import BOOSTS, PRIVATE
 from huggingtweets.sources.values import parse_id, parse_time
+from results import Result
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NASA = EXAMPLES / "nasa.csv"
 MOMENT = datetime(2018, 4, 19, 15, 48, 38, tzinfo=UTC)
-
-
-@dataclasses.dataclass
-class Result:
-    pages: list[Page]
-
-    @property
-    def posts(self) -> list[Post]:
-        return [post for page in self.pages for post in page.posts]
-
-    @property
-    def texts(self) -> list[str]:
-        return [post.text for post in self.posts]
-
-    @property
-    def kinds(self) -> list[str]:
-        return [post.kind for post in self.posts]
-
-    @property
-    def account(self) -> Account:
-        found = self.pages[0].account
-        assert found is not None
-        return found
-
-    @property
-    def losses(self) -> dict[str, int]:
-        counts: Counter[str] = Counter()
-        for page in self.pages:
-            for loss in page.losses:
-                counts[loss.what] += loss.count
-        return dict(counts)
-
-    @property
-    def rows(self) -> int:
-        """Posts and whole rows lost: what the file held."""
-        return len(self.posts) + sum(self.losses.get(what, 0) for what in tally.WHOLE_POSTS)
 
 
 def read_path(path: Path, **options: Any) -> Result:

@@ -38,6 +38,7 @@ from huggingtweets.sources.x.api import XSource, name_from, price_of
 from huggingtweets.sources.x.api_pages import BAD_TOKEN, OTHER_VERSIONS, WITHOUT_DETAILS, read_place, size_of_page
 from huggingtweets.sources.x.posts import post_from_v2
 from loopback import Reply, Request, Server, serve
+from results import Result
 
 TOKEN = "AAAAAAAAsecret%2Fbearer%3Dtoken"
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(40)
@@ -237,33 +238,6 @@ class World:
         """Answers whatever has `part` in its path so, from the request of that number on."""
         count = iter(range(1_000))
         self.x.instead = lambda request: reply if part in request.path and next(count) >= first else None
-
-
-@dataclass
-class Result:
-    pages: list[Page]
-
-    @property
-    def posts(self) -> list[Post]:
-        return [post for page in self.pages for post in page.posts]
-
-    @property
-    def texts(self) -> list[str]:
-        return [post.text for post in self.posts]
-
-    @property
-    def account(self) -> Account:
-        found = self.pages[0].account
-        assert found is not None
-        return found
-
-    @property
-    def losses(self) -> dict[str, int]:
-        counts: Counter[str] = Counter()
-        for page in self.pages:
-            for loss in page.losses:
-                counts[loss.what] += loss.count
-        return dict(counts)
 
 
 @contextlib.contextmanager
