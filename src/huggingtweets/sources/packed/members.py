@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import lzma
-import re
 import stat
 import struct
 import tempfile
@@ -26,12 +25,13 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol
 
 from huggingtweets.errors import UnreadableFile
 from huggingtweets.sources.files.opening import translated_errors
+from huggingtweets.sources.packed.names import is_noise, leads_out, safe_name
 from huggingtweets.sources.packed.salvage import Stray, StrayFile, strays
 from huggingtweets.sources.tally import shorten
 
@@ -341,34 +341,12 @@ def _salvaged(path: Path, wanted: Wanted, noticed: Wanted) -> Members:
     return members
 
 
-def safe_name(name: str) -> str:
-    """The name with "/" between its parts.
-
-    >>> safe_name("./data\\\\tweets.js")
-    'data/tweets.js'
-    """
-    return name.replace("\\", "/").removeprefix("./")
-
-
 def _checked_name(path: Path, name: str) -> str:
     """Raises UnreadableFile for one that leads out of the archive."""
     name = safe_name(name)
     if leads_out(name):
         raise outside(path, name)
     return name
-
-
-def leads_out(name: str) -> bool:
-    """
-    >>> [leads_out(name) for name in ("data/tweets.js", "../tweets.js", "/etc/passwd", "C:/tweets.js", "a..b/c")]
-    [False, True, True, True, False]
-    """
-    return name.startswith("/") or re.match(r"[A-Za-z]:", name) is not None or ".." in PurePosixPath(name).parts
-
-
-def is_noise(name: str) -> bool:
-    """What macOS adds when it packs."""
-    return name.startswith("__MACOSX/") or "/__MACOSX/" in name or PurePosixPath(name).name.startswith("._")
 
 
 def no_archive(path: Path) -> UnreadableFile:

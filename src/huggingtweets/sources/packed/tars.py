@@ -26,12 +26,10 @@ from huggingtweets.sources.packed.members import (
     Members,
     Wanted,
     bomb,
-    is_noise,
-    leads_out,
     no_archive,
     outside,
-    safe_name,
 )
+from huggingtweets.sources.packed.names import is_noise, leads_out, safe_name
 
 HEADER_BYTES = 1 << 20  # of one member, with all its extensions
 _END_BYTES = 1024
