@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import tracemalloc
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from huggingtweets.sources.base import Page
 from huggingtweets.sources.bluesky import blocks as bluesky_blocks
 from huggingtweets.sources.bluesky.blocks import BAD_KEYS, LOST_INDEX
 from huggingtweets.sources.bluesky.car import LOST_RECORDS, REPOSTS, SAME_RECORDS, BlueskyRepo, is_repo
+from results import Result
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 POST = "app.bsky.feed.post"
@@ -50,7 +50,7 @@ LIKES = {
 }
 
 
-class Reader:
+class Reader(Result):
     """Writes a repository and reads it back."""
 
     def __init__(self, folder: Path) -> None:
@@ -61,21 +61,7 @@ class Reader:
         path = self.folder / name
         path.write_bytes(car if isinstance(car, bytes) else car.to_bytes())
         self.pages = list(BlueskyRepo(path, ImportSettings(**options), now=lambda: NOW).pages())
-        return [post for page in self.pages for post in page.posts]
-
-    @property
-    def account(self) -> Account:
-        found = self.pages[0].account
-        assert found is not None
-        return found
-
-    @property
-    def losses(self) -> dict[str, int]:
-        counts: Counter[str] = Counter()
-        for page in self.pages:
-            for loss in page.losses:
-                counts[loss.what] += loss.count
-        return dict(counts)
+        return self.posts
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fediverse import ACCOUNT, ACCOUNT_ID, ACTOR, EVERYTHING, LINK, MENTION, SERVER, Writing, nearly, shaped
+from damage import nearly
+from fediverse import ACCOUNT, ACCOUNT_ID, ACTOR, EVERYTHING, LINK, MENTION, SERVER, Writing, shaped
 from huggingtweets.config import ImportSettings
 from huggingtweets.consent import signals_of
 from huggingtweets.errors import ConsentRefused, HuggingtweetsError, NetworkTrouble, NoSuchAccount, SourceError

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from damage import nearly
 from fediverse import (
     ACCOUNT,
     ACCOUNT_ID,
@@ -28,7 +29,6 @@ from fediverse import (
     PUBLIC,
     SERVER,
     Writing,
-    nearly,
     outbox_of,
     shaped,
 )
@@ -50,6 +50,7 @@ from huggingtweets.sources.mastodon.posts import (
     post_from_activity,
     post_from_status,
 )
+from results import Result
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(40)
 FACES = {"avatar.png": PICTURE, "header.png": PICTURE}
@@ -91,7 +92,7 @@ def tarred(files: Files, folder: str = "") -> bytes:
     return packed.getvalue()
 
 
-class Reader:
+class Reader(Result):
     """Writes an archive and reads it back."""
 
     def __init__(self, folder: Path) -> None:
@@ -112,24 +113,10 @@ class Reader:
         self.path = self.write(content, name)
         assert is_mastodon_archive(self.path)
         self.pages = list(MastodonArchive(self.path, ImportSettings(**options)).pages())
-        return [post for page in self.pages for post in page.posts]
+        return self.posts
 
     def entries(self, *entries: Any, **options: Any) -> list[Post]:
         return self(zipped(files_of(list(entries))), **options)
-
-    @property
-    def account(self) -> Account:
-        found = self.pages[0].account
-        assert found is not None
-        return found
-
-    @property
-    def losses(self) -> dict[str, int]:
-        counts: Counter[str] = Counter()
-        for page in self.pages:
-            for loss in page.losses:
-                counts[loss.what] += loss.count
-        return dict(counts)
 
 
 @pytest.fixture

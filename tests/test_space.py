@@ -1,6 +1,6 @@
 """The files of a Space: what the Hub reads of them, what hostile names can do, and the posts that they write.
 
-The page itself is tried where gradio is installed; it is no part of the test environment.
+The page itself is driven by Gradio.
 """
 
 from __future__ import annotations
@@ -192,8 +192,17 @@ def test_a_model_that_nobody_listens_to_stops(space: Path, saved: Path, monkeypa
     assert threading.active_count() <= before
 
 
+def test_a_bot_that_names_nobody_writes_no_handle_on_its_page_either(space: Path, saved: Path) -> None:
+    quiet = SpaceFacts("alice/nasa", URL, "c0ffee", False, (Account("nasa", "x"),), names_nobody=True)
+    replaced = json.loads(render_space(quiet)["space.json"])["replaced"]
+    start = "Thanks @alice and @bob@social.example:"
+    (text,) = list(module(space, "voice").Voice(str(saved), replaced=replaced).write(start, 1, seed=3))[-1]
+    assert [text] == Voice(saved, names_nobody=True).generate(start, 1, seed=3, threads=1)
+    assert text.startswith("Thanks @[name] and @[name]:")
+    assert json.loads(render_space(facts())["space.json"])["replaced"] == {}
+
+
 def test_the_page_answers_people_and_programs(space: Path, saved: Path) -> None:
-    pytest.importorskip("gradio")
     from gradio_client import Client
 
     app = module(space, "app")

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from damage import nearly
 from huggingtweets.cleaning import clean
 from huggingtweets.config import DatasetSettings, ImportSettings
 from huggingtweets.consent import Word, ask_first, judge
@@ -1106,21 +1107,6 @@ USER = {
 }
 
 
-def damaged(draw: st.DrawFn, value: Any) -> Any:
-    """The value with some of its parts replaced or left away."""
-    chance = draw(st.integers(0, 12))
-    if chance == 0:
-        return draw(SHAPED)
-    if isinstance(value, dict):
-        return {name: damaged(draw, part) for name, part in value.items() if chance != 1 or draw(st.booleans())}
-    return [damaged(draw, part) for part in value] if isinstance(value, list) else value
-
-
-@st.composite
-def nearly(draw: st.DrawFn, value: Any) -> Any:
-    return damaged(draw, value)
-
-
 def ends_well(read: Callable[[], Result]) -> None:
     """Posts and an account that a bot folder could hold, or an error of ours."""
     try:
@@ -1148,7 +1134,7 @@ def test_no_answer_does_worse_than_an_error(shared_world: World, data: st.DataOb
     world = shared_world
     good = {"/by/username/": USER, "/tweets": WHOLE}
     hit = data.draw(st.sampled_from([*good]))
-    answer = data.draw(nearly(good[hit]) | SHAPED)
+    answer = data.draw(nearly(good[hit], SHAPED) | SHAPED)
     status = data.draw(st.sampled_from([200, 200, 200, 400, 401, 402, 403, 404, 429]))
 
     def play(request: Request) -> Reply | None:
@@ -1175,7 +1161,7 @@ def test_no_cursor_does_worse_than_an_error(shared_world: World, cursor: str) ->
 
 
 @LIGHT
-@given(entry=nearly(WHOLE["data"][0]) | st.dictionaries(st.sampled_from(NAMES), SHAPED))  # type: ignore[index]
+@given(entry=nearly(WHOLE["data"][0], SHAPED) | st.dictionaries(st.sampled_from(NAMES), SHAPED))  # type: ignore[index]
 def test_no_object_does_worse_than_no_post(entry: Any) -> None:
     if isinstance(entry, dict):
         post = post_from_v2(entry, "bakery", "42")

@@ -42,6 +42,7 @@ _MENTION = re.compile(
     rf"(?:(?<![0-9A-Za-z_])|(?<=(?<![0-9A-Za-z_])[Rr][Tt]))[@＠]"
     rf"(?:{_NAME}(?:{_SERVER})+|[0-9A-Za-z.-]+\.[a-z]{{2,}}(?![0-9A-Za-z_])(?:{_SERVER})*|[0-9A-Za-z_]+)"
 )
+MENTION_PATTERN = _MENTION.pattern  # for who has no huggingtweets: a Space
 _LEADING_MENTIONS = re.compile(rf"\s*(?:{_MENTION.pattern}[,:;.!]*(?:\s+|\Z))+")
 
 # At most four signs between two digits, and none that ends a number. Japanese writes "ー" for "-".

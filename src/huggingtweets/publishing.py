@@ -236,9 +236,16 @@ def _publish_space(bot: BotDir, model: Place, part: _Part, hub: Hub, listen: Lis
 
 
 def _space_items(bot: BotDir, model: Place) -> list[Item]:
-    keeps_newlines = bool((bot.stage("build") or {}).get("settings", {}).get("keep_newlines", False))
-    accounts = read_accounts(bot)
-    facts = SpaceFacts(model.repo_id, model.url, model.commit or "", model.private, accounts, keeps_newlines)
+    voice = Bot(bot.path).voice
+    facts = SpaceFacts(
+        model.repo_id,
+        model.url,
+        model.commit or "",
+        model.private,
+        read_accounts(bot),
+        keeps_newlines=voice.keeps_newlines,
+        names_nobody=voice.names_nobody,
+    )
     return [*(Item(name, content) for name, content in render_space(facts).items()), *_faces(bot)]
 
 

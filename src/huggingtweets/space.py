@@ -24,6 +24,7 @@ from typing import Any
 from huggingtweets.config import DEFAULT_PROMPT, MAX_ACCOUNTS, SamplingSettings
 from huggingtweets.escaping import inline, plain
 from huggingtweets.posts import Account
+from huggingtweets.privacy import MENTION, MENTION_PATTERN
 
 PYTHON = "3.11"
 NAME_LETTERS = 50
@@ -42,6 +43,7 @@ class SpaceFacts:
     private: bool
     accounts: Sequence[Account]
     keeps_newlines: bool = False
+    names_nobody: bool = False
 
 
 def space_name(repo_id: str) -> str:
@@ -76,6 +78,7 @@ def _data(facts: SpaceFacts) -> dict[str, Any]:
         "start": DEFAULT_PROMPT,
         "temperature": SamplingSettings().temperature,
         "keeps_newlines": facts.keeps_newlines,
+        "replaced": {MENTION_PATTERN: MENTION} if facts.names_nobody else {},
     }
 
 

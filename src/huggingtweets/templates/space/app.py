@@ -36,7 +36,7 @@ STYLE = """
 .posts b { color: var(--body-text-color) }
 """
 
-voice = Voice(BOT["model"], BOT["keeps_newlines"])
+voice = Voice(BOT["model"], BOT["keeps_newlines"], BOT["replaced"])
 
 
 def predict(start: str = BOT["start"], temperature: float = 1.0, seed: int | None = None) -> list[str]:

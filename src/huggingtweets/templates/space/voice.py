@@ -6,10 +6,11 @@ The settings it samples with are the ones that the model was saved with.
 from __future__ import annotations
 
 import queue
+import re
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -28,6 +29,7 @@ class TooLong(Exception):
 class Voice:
     model: str  # its name on the Hub, or a folder
     keeps_newlines: bool = False
+    replaced: Mapping[str, str] = field(default_factory=dict)  # patterns, such as names that nobody wants called
 
     @cached_property
     def loaded(self) -> tuple[Any, Any]:
@@ -47,7 +49,12 @@ class Voice:
         shown = len(tokenizer.decode(ids[0], skip_special_tokens=True))
         for rows in _growing(model, ids, n, seed, settings):
             texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
-            yield [start + self._tidy(text[shown:]) for text in texts]
+            yield [self._without_names(start + self._tidy(text[shown:])) for text in texts]
+
+    def _without_names(self, text: str) -> str:
+        for pattern, instead in self.replaced.items():
+            text = re.sub(pattern, instead, text)
+        return text
 
     def _lengths(self, config: Any, saved: Any, used: int) -> dict[str, int]:
         """Room for a post behind every start that the model can read."""
