@@ -274,7 +274,7 @@ def _pretty(value: Any) -> bytes:
         b"text,id\nhi,1",
         zipped({"data/tweets.js": b"window.YTD.tweets.part0 = []"}),
         zipped({"a/b/c/outbox.json": b"{}"}),
-        gzip.compress(b"text"),
+        gzip.compress(b"text", mtime=0),
         b"PK\x03\x04",
         PICTURE,
     ],
