@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from huggingtweets.config import TrainingSettings
 from huggingtweets.dataset import Text, epoch
 from huggingtweets.devices import Device
 from huggingtweets.errors import BotError, StorageError
-from huggingtweets.training import Progress, plan_for_minutes, schedule, train
+from huggingtweets.training import Progress, advance, planned, share_of_peak, train
 
 CPU = Device("cpu", "float32", 1)
 TEXTS = [Text("rover", text) for text in invented_posts(60)]
@@ -96,9 +97,20 @@ def test_every_post_is_trained_once_an_epoch(tiny_gpt2: Path) -> None:
     assert done.step == len(list(group(encode(epoch(TEXTS, 0, 0), tokenizer, 128), FAST.tokens_per_step)))
 
 
+def rates_of(
+    settings: TrainingSettings, total_steps: int, plans: Mapping[int, int] = MappingProxyType({})
+) -> list[float]:
+    """The share of the peak at every step, where `plans` says at which step the total changes to what."""
+    progress, rates = Progress(total_steps=total_steps), []
+    while progress.step < (progress.total_steps or 0):
+        rates.append(share_of_peak(progress, settings))
+        advance(progress, settings)
+        progress.total_steps = plans.get(progress.step, progress.total_steps)
+    return rates
+
+
 def test_the_schedule_warms_up_and_falls_to_zero() -> None:
-    settings = TrainingSettings(warmup_steps=10)
-    rates = [schedule(step, 100, settings) for step in range(100)]
+    rates = rates_of(TrainingSettings(warmup_steps=10), 100)
     assert rates[:10] == pytest.approx([(step + 1) / 10 for step in range(10)])
     assert all(later <= earlier for earlier, later in itertools.pairwise(rates[9:]))
     assert rates[55] == pytest.approx(0.5)
@@ -106,14 +118,21 @@ def test_the_schedule_warms_up_and_falls_to_zero() -> None:
 
 
 def test_the_originals_schedule_is_a_plain_cosine() -> None:
-    original = TrainingSettings.original()
-    rates = [schedule(step, 50, original) for step in range(50)]
+    rates = rates_of(TrainingSettings.original(), 50)
     assert rates == pytest.approx([0.5 * (1 + math.cos(math.pi * step / 50)) for step in range(50)])
 
 
 def test_a_short_run_still_spends_most_steps_after_the_warmup() -> None:
-    assert schedule(3, 10, TrainingSettings(warmup_steps=100)) < 1.0
-    assert schedule(0, 1, TrainingSettings()) == 1.0
+    assert rates_of(TrainingSettings(warmup_steps=100), 10)[3] < 1.0
+    assert rates_of(TrainingSettings(), 1) == [1.0]
+
+
+@pytest.mark.parametrize("total", [60, 200])  # the machine became slower, or faster
+def test_a_new_plan_takes_the_rate_on_to_zero_without_a_jump(total: int) -> None:
+    rates = rates_of(TrainingSettings(warmup_steps=10), 100, {40: total})
+    assert len(rates) == total
+    assert all(0 <= earlier - later < 0.09 for earlier, later in itertools.pairwise(rates[9:]))
+    assert rates[-1] < 0.01
 
 
 @pytest.mark.parametrize(
@@ -122,9 +141,41 @@ def test_a_short_run_still_spends_most_steps_after_the_warmup() -> None:
 )
 def test_minutes_become_steps(minutes: float, seconds_per_step: float, steps: int) -> None:
     progress = Progress(step=6, seconds=6 * seconds_per_step)
-    plan_for_minutes(progress, TrainingSettings(minutes=minutes, epochs=2), 100, 200, seconds_per_step)
-    assert progress.total_steps == steps
-    assert progress.plan.startswith(f"{steps} steps of")
+    assert planned(progress, TrainingSettings(minutes=minutes, epochs=2), 200, seconds_per_step) == steps
+
+
+@pytest.mark.parametrize("seconds_per_step", [0.3, 1.0, 2.5])  # from the middle of the run on; one before
+def test_the_time_limit_is_kept_when_the_machine_changes_its_speed(seconds_per_step: float) -> None:
+    settings = TrainingSettings(minutes=5, epochs=1_000)
+    progress = Progress()
+    while progress.total_steps is None or progress.step < progress.total_steps:
+        advance(progress, settings)
+        now = 1.0 if progress.seconds < 150 else seconds_per_step
+        progress.seconds += now
+        if total := planned(progress, settings, 100_000, now):
+            progress.total_steps = total
+            progress.plans.append([progress.step, total])
+    assert progress.seconds == pytest.approx(300, rel=0.05)
+    assert len(progress.plans) <= 3
+
+
+def test_a_machine_that_keeps_its_speed_keeps_its_plan() -> None:
+    settings = TrainingSettings(minutes=5, epochs=1_000)
+    progress = Progress(step=50, seconds=50.0, total_steps=300)
+    assert planned(progress, settings, 100_000, 1.03) is None
+    assert planned(progress, settings, 100_000, 1.2) == 258
+
+
+def test_recorded_plans_are_followed_to_the_step(tiny_gpt2: Path) -> None:
+    recorded = ((6, 30), (11, 14))
+    settings = {**FAST.__dict__, "minutes": 0.001, "steps": 14, "plans": recorded}
+    first, done = run(tiny_gpt2, TrainingSettings(**settings))
+    assert done.step == 14
+    assert done.plans == [list(plan) for plan in recorded]
+    again, _ = run(tiny_gpt2, TrainingSettings(**{**settings, "minutes": 9.0}))
+    assert all(torch.equal(a, b) for a, b in zip(weights(first).values(), weights(again).values(), strict=True))
+    other, _ = run(tiny_gpt2, TrainingSettings(**{**settings, "plans": ()}))
+    assert not all(torch.equal(a, b) for a, b in zip(weights(first).values(), weights(other).values(), strict=True))
 
 
 def test_a_time_limit_is_planned_after_the_first_steps_and_said(tiny_gpt2: Path) -> None:

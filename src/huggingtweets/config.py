@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any, Literal
 
 from huggingtweets.errors import SettingsError
@@ -27,6 +28,7 @@ MOST_EPOCHS = 10_000.0
 MOST_STEPS = 100_000_000
 CPU_MINUTES = 5.0  # original: "in about five minutes", then on a GPU
 HOTTEST = 100.0  # temperature: far below it every token is as likely as any other
+BOTS_DIR = Path("bots")  # where bots live unless told otherwise
 DEFAULT_BASE = "gpt2"  # original
 DEFAULT_PROMPT = "My dream is"  # original
 
@@ -173,6 +175,7 @@ class TrainingSettings:
     epochs: float | None = None  # passes over the posts; None: at most `recipe_epochs`
     minutes: float | None = None  # fit the steps into this time; None and no epochs: five on a CPU
     steps: int | None = None  # exactly so many, whatever epochs and minutes say
+    plans: tuple[tuple[int, int], ...] = ()  # with `steps`: (step, total steps) of each plan that the clock made then
     recipe_epochs: float = 1.0  # measured, see docs/log.md
     max_post_tokens: int = 1024  # longer posts are cut; GPT-2's context
     seed: int = 0
@@ -188,6 +191,7 @@ class TrainingSettings:
         _check_up_to("--epochs", self.epochs, MOST_EPOCHS)
         _check_up_to("--minutes", self.minutes, LONGEST_MINUTES)
         _check_up_to("--steps", self.steps, MOST_STEPS)
+        object.__setattr__(self, "plans", tuple((step, total) for step, total in self.plans))  # JSON gives lists
         check_threads(self.threads)
 
     @property
@@ -204,7 +208,9 @@ class TrainingSettings:
     def identity(self) -> dict[str, Any]:
         """What decides the trained weights; leaves out where and how often it is logged."""
         record = dataclasses.asdict(self)
-        left_out = _NOT_IDENTITY if self.steps is not None else (*_NOT_IDENTITY, "steps")  # bots are older than it
+        left_out = (
+            _NOT_IDENTITY if self.steps is not None else (*_NOT_IDENTITY, "steps", "plans")
+        )  # older bots lack them
         return {name: value for name, value in record.items() if name not in left_out}
 
     @classmethod

@@ -1,7 +1,8 @@
 """Which device, number type and threads to compute with, chosen once and printed.
 
-- CUDA, else Apple's MPS, else the CPU. Weights are float32 everywhere; on CUDA the matrix products run in bfloat16.
-  On a CPU without bfloat16 units that type is 44 times slower and more (docs/log.md), so it is never used there.
+- CUDA, else Apple's MPS, else the CPU. Weights are float32 everywhere; in training the matrix products run in bfloat16
+  on CUDA and on CPUs with instructions for it, which makes a step 1.5 to 1.9 times faster (docs/log.md). On a CPU
+  without them that type is 44 times slower and more, so it is never used there.
 - Two torch threads beside another busy process can be six times slower than one, so the number is set explicitly.
 """
 
@@ -57,7 +58,13 @@ def choose_device(name: str | None = None, threads: int | None = None) -> Device
     chosen = torch.device(chosen).type
     count = threads or _usable_cores()
     torch.set_num_threads(count)
-    return Device(chosen, "bfloat16" if chosen == "cuda" else "float32", count)
+    return Device(chosen, "bfloat16" if chosen == "cuda" or (chosen == "cpu" and has_bfloat16()) else "float32", count)
+
+
+def has_bfloat16() -> bool:
+    """Whether this CPU multiplies matrices in bfloat16 by instructions of its own."""
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def _best_device() -> str:

@@ -40,7 +40,7 @@ def score_held_out(
     device: Device,
     on_progress: Callable[[int], None] = lambda posts_done: None,
 ) -> HeldOut:
-    """Scores `model` on at least one text, in evaluation mode and with the full softmax."""
+    """Scores `model` on at least one text, in evaluation mode, in float32 and with the full softmax."""
     model.to(device.name).eval()  # type: ignore[arg-type]
     limit = max_tokens_of(model) or TOKENS_PER_PASS
     posts = encode(texts, tokenizer, limit)
@@ -49,8 +49,7 @@ def score_held_out(
     text_nats = end_nats = 0.0
     done = 0
     for some in group(posts, TOKENS_PER_PASS):
-        with device.autocast():
-            losses = losses_by_post(model, some, packed=packed)
+        losses = losses_by_post(model, some, packed=packed)
         text_nats += sum(post[:-1].double().sum().item() for post in losses)
         end_nats += sum(post[-1].item() for post in losses)
         done += len(some)

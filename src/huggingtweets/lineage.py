@@ -146,7 +146,7 @@ def _artifacts(bot: BotDir, record: Mapping[str, Any]) -> Iterator[Artifact]:
 def _training(bot: BotDir) -> dict[str, Any]:
     """How the training went, as far as doing it again depends on it."""
     report = read_json(bot.train_report) if bot.train_report.exists() else {}
-    return {name: report.get(name) for name in ("settings", "steps", "tokens", "device", "dtype", "threads")}
+    return {name: report.get(name) for name in ("settings", "steps", "plans", "tokens", "device", "dtype", "threads")}
 
 
 def _base_files(train: Mapping[str, Any]) -> dict[str, FileFact]:

@@ -18,9 +18,9 @@ from os import PathLike
 from pathlib import Path
 
 from huggingtweets import lineage, stages
-from huggingtweets.bot import BOTS_DIR, Bot
+from huggingtweets.bot import Bot
 from huggingtweets.botdir import BotDir, bot_name, file_digest, make_folder, read_as, storage_errors
-from huggingtweets.config import BotSettings, TrainingSettings
+from huggingtweets.config import BOTS_DIR, BotSettings, TrainingSettings
 from huggingtweets.consent import Word, refuse_forgotten
 from huggingtweets.errors import BotError, SettingsError
 from huggingtweets.lineage import DATASET, MODEL, RAW, Lineage
@@ -73,7 +73,8 @@ def settings_from(recorded: Lineage) -> BotSettings:
         names = {field.name for field in dataclasses.fields(TrainingSettings)}
         trained = {name: value for name, value in model.made_by["settings"].items() if name in names}
         how = {name: model.made_by[name] for name in ("steps", "threads", "device")}
-        return dataclasses.replace(settings, training=TrainingSettings(**{**trained, **how}))
+        plans = tuple((int(step), int(total)) for step, total in model.made_by.get("plans") or ())
+        return dataclasses.replace(settings, training=TrainingSettings(**{**trained, **how, "plans": plans}))
     except (KeyError, TypeError, AttributeError) as error:
         raise BotError(
             f"The record of {recorded.bot} is damaged: {error!r}.", next="use a whole lineage.json"

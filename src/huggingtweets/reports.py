@@ -106,6 +106,7 @@ class TrainReport(Report):
     first_loss: float  # nats per token, mean of the first logged steps
     final_loss: float  # nats per token, mean of the last logged steps
     plan: str  # one sentence: why this many steps
+    plans: list[list[int]] = field(default_factory=list)  # [step, total steps] of each plan that the clock made
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 - One step is a handful of whole posts, packed; the loss is the mean over their tokens, so padding can't blur it.
 - Everything that decides the next step is in the checkpoint, so a run that was killed and continued ends with the
   same weights, bit for bit on a CPU, as one that was left alone.
-- A time limit becomes a number of steps once the first steps have been timed; from there on the run depends on
-  nothing but its settings.
+- A time limit becomes a number of steps once the first steps have been timed, and another one whenever the machine
+  has become faster or slower since. The learning rate falls on from where it is, and every such plan is recorded, so
+  that the run can be repeated step for step.
 
 The loop knows no tracker and no disk layout: `on_step` hears what happened, `checkpoint` is a path.
 """
@@ -15,7 +16,8 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,6 +34,8 @@ from huggingtweets.errors import BotError
 
 TIMED_STEPS = 6  # the first of them are slow: memory is allocated, kernels are chosen
 UNTIMED_STEPS = 2
+RECENT_STEPS = 10  # whose time is expected of those to come
+REPLAN_SHARE = 0.04  # of the time limit: how far a plan may be off before it is made anew
 CHECKPOINT_SHARE = 0.02  # of the time at most goes into writing checkpoints
 
 Posts = list[list[int]]  # each `[start] tokens [end]`, see `batches`
@@ -46,13 +50,15 @@ class Progress:
     tokens: int = 0  # trained tokens
     seconds: float = 0.0  # of training, over all resumed runs
     total_steps: int | None = None  # None until a time limit has been turned into steps
-    plan: str = ""
+    plans: list[list[int]] = field(default_factory=list)  # [step, total_steps] of every plan that the clock made
+    plan: str = ""  # the first one, in a sentence
+    decayed: float = 0.0  # how far the learning rate is on its way down, 0 to 1
     losses: list[float] = field(default_factory=list)  # mean nats per token of every step
 
 
 def train(
     model: PreTrainedModel,
-    posts_of_epoch: Callable[[int], Posts],
+    posts_of_epoch: Callable[[int], Iterable[list[int]]],
     settings: TrainingSettings,
     device: Device,
     *,
@@ -63,8 +69,8 @@ def train(
     """Trains `model` in place; continues from `checkpoint` when that file exists.
 
     `on_step(step, values)` is called after every step with loss (nats per token), learning_rate, tokens, seconds and,
-    once known, total_steps; `on_plan` hears in one sentence how many steps and why. Raises StorageError when the
-    checkpoint can't be written; the older one then still stands.
+    once known, total_steps; `on_plan` hears in one sentence how many steps and why, but not of later plans. Raises
+    StorageError when the checkpoint can't be written; the older one then still stands.
     """
     model.to(device.name).train()  # type: ignore[arg-type]
     optimizer = torch.optim.AdamW(
@@ -93,7 +99,7 @@ def train(
     for posts in itertools.islice(_steps(posts_of_epoch, settings.tokens_per_step), progress.step, None):
         if progress.total_steps is not None and progress.step >= progress.total_steps:
             break
-        learning_rate = settings.learning_rate * schedule(progress.step, progress.total_steps, settings)
+        learning_rate = settings.learning_rate * share_of_peak(progress, settings)
         for parameters in optimizer.param_groups:
             parameters["lr"] = learning_rate
 
@@ -105,56 +111,94 @@ def train(
         optimizer.step()
         optimizer.zero_grad()
 
-        progress.step += 1
+        advance(progress, settings)
         progress.tokens += batch.tokens
         progress.losses.append(loss.item())
         progress.seconds = clock.tick()
-        if progress.total_steps is None and progress.step == min(TIMED_STEPS, settings.steps or most_steps):
-            plan_for_minutes(progress, settings, steps_per_epoch, most_steps, clock.seconds_per_step())
-            on_plan(progress.plan)
+        if settings.minutes is not None and (total := planned(progress, settings, most_steps, clock.seconds_per_step)):
+            progress.total_steps = total
+            progress.plans.append([progress.step, total])
+            if not progress.plan:
+                progress.plan = _plan_in_words(total, settings, steps_per_epoch, most_steps, clock.seconds_per_step)
+                on_plan(progress.plan)
         on_step(progress.step, _values(progress, learning_rate))
         if saver.is_due():
             saver.save(model, optimizer, progress)
-            clock.skip()
+        clock.skip()  # neither listening nor saving is training
     if saver.path is not None and progress.step > saver.last_step:
         saver.save(model, optimizer, progress)
     return progress
 
 
-def _steps(posts_of_epoch: Callable[[int], Posts], tokens_per_step: int) -> Iterator[Posts]:
+def _steps(posts_of_epoch: Callable[[int], Iterable[list[int]]], tokens_per_step: int) -> Iterator[Posts]:
     """The posts of every step, epoch after epoch without end; a step never spans two epochs."""
     for number in itertools.count():
         yield from group(posts_of_epoch(number), tokens_per_step)
 
 
-def schedule(step: int, total_steps: int | None, settings: TrainingSettings) -> float:
-    """Share of the peak learning rate at a step, 0-based: linear warm-up, then a cosine to 0.
+def share_of_peak(progress: Progress, settings: TrainingSettings) -> float:
+    """Share of the peak learning rate for the next step: linear warm-up, then a cosine to 0.
 
     While the first steps are still being timed the end is unknown, and the peak is used after the warm-up.
 
-    >>> [round(schedule(step, 10, TrainingSettings(warmup_steps=2)), 2) for step in range(10)]
+    >>> progress, rates = Progress(total_steps=10), []
+    >>> while progress.step < 10:
+    ...     rates.append(round(share_of_peak(progress, TrainingSettings(warmup_steps=2)), 2))
+    ...     advance(progress, TrainingSettings(warmup_steps=2))
+    >>> rates
     [0.5, 1.0, 1.0, 0.96, 0.85, 0.69, 0.5, 0.31, 0.15, 0.04]
     """
-    warmup = settings.warmup_steps if total_steps is None else min(settings.warmup_steps, total_steps // 5)
-    if step < warmup:
-        return (step + 1) / warmup
-    if total_steps is None:
-        return 1.0
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total_steps - warmup)))
+    warmup = _warmup(progress, settings)
+    if progress.step < warmup:
+        return (progress.step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * progress.decayed))
 
 
-def plan_for_minutes(
-    progress: Progress, settings: TrainingSettings, steps_per_epoch: int, most_steps: int, seconds_per_step: float
-) -> None:
-    """Turns the time limit into a number of steps, and says how in one sentence."""
+def advance(progress: Progress, settings: TrainingSettings) -> None:
+    """One step done; each step after the warm-up takes an equal part of the way down that is left."""
+    if progress.total_steps is not None and progress.step >= _warmup(progress, settings):
+        progress.decayed += (1 - progress.decayed) / (progress.total_steps - progress.step)
+    progress.step += 1
+
+
+def _warmup(progress: Progress, settings: TrainingSettings) -> int:
+    return (
+        settings.warmup_steps if progress.total_steps is None else min(settings.warmup_steps, progress.total_steps // 5)
+    )
+
+
+def planned(
+    progress: Progress, settings: TrainingSettings, most_steps: int, seconds_per_step: float | None
+) -> int | None:
+    """A new total of steps where one is due: the first plan, or the present one is off; never less than are done.
+
+    `seconds_per_step` is None while nothing has been timed. A run that is repeated follows its recorded plans instead.
+    """
     assert settings.minutes is not None
-    affordable = progress.step + int((settings.minutes * 60 - progress.seconds) / seconds_per_step)
-    progress.total_steps = max(progress.step, settings.steps or min(most_steps, affordable))
-    epochs = progress.total_steps / steps_per_epoch
+    if settings.steps is not None:
+        recorded = settings.plans or ((min(TIMED_STEPS, settings.steps), settings.steps),)
+        return dict(recorded).get(progress.step)
+    if progress.total_steps is None and progress.step >= most_steps:
+        return most_steps
+    if seconds_per_step is None or (progress.total_steps is None and progress.step < TIMED_STEPS):
+        return None
+    limit_s = settings.minutes * 60
+    affordable = progress.step + int((limit_s - progress.seconds) / seconds_per_step)
+    wanted = max(progress.step, min(most_steps, affordable))
+    is_off = progress.total_steps is None or (
+        abs(wanted - progress.total_steps) * seconds_per_step > REPLAN_SHARE * limit_s
+    )
+    return wanted if is_off else None
+
+
+def _plan_in_words(
+    total_steps: int, settings: TrainingSettings, steps_per_epoch: int, most_steps: int, seconds_per_step: float | None
+) -> str:
     whole = f"all of {settings.most_epochs:g} epochs"
-    reason = whole if most_steps <= affordable else f"what {settings.minutes:g} minutes allow"
+    reason = whole if total_steps == most_steps else f"what {settings.minutes:g} minutes allow"
     reason = reason if settings.steps is None else "as many as the first time"
-    progress.plan = f"{progress.total_steps} steps of {seconds_per_step:.2g} s: {reason}, {epochs:.2g} epochs"
+    each = "" if seconds_per_step is None else f" of {seconds_per_step:.2g} s"
+    return f"{total_steps} steps{each}: {reason}, {total_steps / steps_per_epoch:.2g} epochs"
 
 
 def _values(progress: Progress, learning_rate: float) -> dict[str, float]:
@@ -175,11 +219,14 @@ class _Clock:
     def __init__(self, before: float) -> None:
         self._total = before
         self._mark = time.monotonic()
-        self._steps: list[float] = []
+        self._steps = 0
+        self._timed: deque[float] = deque(maxlen=RECENT_STEPS)
 
     def tick(self) -> float:
         now = time.monotonic()
-        self._steps.append(now - self._mark)
+        self._steps += 1
+        if self._steps > UNTIMED_STEPS:
+            self._timed.append(now - self._mark)
         self._total += now - self._mark
         self._mark = now
         return self._total
@@ -187,9 +234,10 @@ class _Clock:
     def skip(self) -> None:
         self._mark = time.monotonic()
 
-    def seconds_per_step(self) -> float:
-        timed = self._steps[UNTIMED_STEPS:] or self._steps
-        return max(sum(timed) / len(timed), 1e-6)
+    @property
+    def seconds_per_step(self) -> float | None:
+        """Of the last ones; None before any has been timed."""
+        return max(sum(self._timed) / len(self._timed), 1e-6) if self._timed else None
 
 
 class _Saver:
