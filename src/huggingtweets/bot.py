@@ -2,14 +2,14 @@
 
 - The folder carries the sampling defaults three times (generation config, `prefix` and `task_specific_params` of the
   model config), because transformers from 4.46 to 5.x each read another of them.
-- A bot can be shown without importing torch; only its voice needs it (see `voice`).
+- A bot can be shown, and on a CPU write, without importing torch (see `voice`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from huggingtweets.botdir import BotDir, new_folder, read_as, read_json, read_lines_as, write_json
-from huggingtweets.config import DatasetSettings, SamplingSettings
+from huggingtweets.config import BOTS_DIR, DatasetSettings, SamplingSettings
 from huggingtweets.errors import BaseModelError, BotError, HubUnreachable, StageMissing
 from huggingtweets.reports import DatasetReport, EvalReport, Report, Sample, TrainReport
-from huggingtweets.voice import HABITS, Voice, habits_of, sampling_defaults, voice_in
+from huggingtweets.voice import HABITS, Piece, Voice, habits_of, voice_in
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 R = TypeVar("R", bound=Report)
 
-BOTS_DIR = Path("bots")
 SHOWN_PREDICTIONS = 5  # in a notebook
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
@@ -46,9 +45,10 @@ def save_bot(
     """
     from huggingtweets.bases import quiet
     from huggingtweets.batches import max_tokens_of, separators
+    from huggingtweets.writers.plain import sampling_options
 
     marks = separators(tokenizer)
-    defaults = sampling_defaults(sampling or SamplingSettings())
+    defaults = sampling_options(sampling or SamplingSettings())
     context = max_tokens_of(model)
     if context is not None:  # less one, for the prefix that a pipeline counts on top
         defaults["max_length"] = min(defaults["max_length"], context - 1)
@@ -119,14 +119,35 @@ class Bot:
         sampling: SamplingSettings | None = None,
         device: str | None = None,
         threads: int | None = None,
+        say: Callable[[str], None] = lambda text: None,
     ) -> list[str]:
-        """`n` posts that begin with `prompt`, drawn like transformers' pipeline draws them from the same folder.
+        """`n` posts that begin with `prompt`, of the distribution that transformers' pipeline draws from.
 
-        The same seed gives the same texts. Raises StageMissing when the bot isn't trained yet, and SettingsError when
-        the prompt leaves no room for a post.
+        The same seed gives the same texts. `say` is told when something slow begins. Raises StageMissing when the bot
+        isn't trained yet, and SettingsError when the prompt leaves no room for a post.
         """
+        with self._damage():
+            return self.voice.generate(prompt, n, seed=seed, sampling=sampling, device=device, threads=threads, say=say)
+
+    def stream(
+        self,
+        prompt: str = "",
+        n: int = 1,
+        *,
+        seed: int | None = None,
+        sampling: SamplingSettings | None = None,
+        device: str | None = None,
+        threads: int | None = None,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> Iterator[Piece]:
+        """What `generate` returns, piece by piece, all posts growing at once; nothing is ever taken back."""
+        with self._damage():
+            return self.voice.stream(prompt, n, seed=seed, sampling=sampling, device=device, threads=threads, say=say)
+
+    @contextlib.contextmanager
+    def _damage(self) -> Iterator[None]:
         try:
-            return self.voice.generate(prompt, n, seed=seed, sampling=sampling, device=device, threads=threads)
+            yield
         except BaseModelError as error:
             raise BotError(
                 f"The model of {self.name} is damaged.", why=error.what, next=f"huggingtweets train {self.name} --again"
@@ -187,6 +208,7 @@ class Bot:
             self.name,
             keeps_newlines=bool(settings.get("keep_newlines", False)),
             names_nobody=settings.get("mentions") == "neutral",
+            fast=self.dir.fast,
         )
 
 

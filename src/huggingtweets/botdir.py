@@ -80,6 +80,11 @@ class BotDir:
         return self.path / "model"
 
     @property
+    def fast(self) -> Path:
+        """The model's copy that generates without torch; of this machine, never published, made anew at will."""
+        return self.path / "fast"
+
+    @property
     def previous(self) -> Path:
         """The model that an update starts from; gone once the update is trained."""
         return self.path / "previous"
@@ -297,27 +302,29 @@ def _checked_record(record: Any) -> dict[str, Any]:
     return dict(record)
 
 
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Raises BotError when the file is missing or a line is damaged."""
+def lines_as(path: Path, build: Callable[[dict[str, Any]], T]) -> Iterator[T]:
+    """What `build` makes of every line of a file, one at a time; raises BotError as `read_as` does."""
     try:
         with path.open(encoding="utf-8") as lines:
-            records = [json.loads(line) for line in lines]
-        if not all(isinstance(record, dict) for record in records):
-            raise ValueError("a line is not a JSON object")
-        return records
+            for line in lines:
+                record = json.loads(line)
+                if not isinstance(record, dict):
+                    raise ValueError("a line is not a JSON object")
+                yield build(record)
     except FileNotFoundError as error:
         raise BotError(f"{path} is missing.", next="run the create command again") from error
-    except (ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise _damaged(path, error) from error
 
 
 def read_lines_as(path: Path, build: Callable[[dict[str, Any]], T]) -> list[T]:
-    """What `build` makes of every line of a file; raises BotError as `read_as` does."""
-    records = read_jsonl(path)
-    try:
-        return [build(record) for record in records]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _damaged(path, error) from error
+    """All of `lines_as` at once."""
+    return list(lines_as(path, build))
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """Raises BotError when the file is missing or a line is damaged."""
+    return read_lines_as(path, dict)
 
 
 @contextlib.contextmanager

@@ -1,35 +1,48 @@
 """A model folder that writes posts: what a pipeline of transformers would draw from it, as tidy texts.
 
-In: a folder as `save_bot` or the original huggingtweets wrote it, and how the posts begin. Out: the posts.
+In: a folder as `save_bot` or the original huggingtweets wrote it, and how the posts begin. Out: the posts, whole or
+piece by piece while they are written; the pieces of a seed joined are the posts of that seed.
 
 - The sampling defaults are the folder's own: `generation_config.json`, and under it the `task_specific_params` that
   the original's bots carry alone.
-- torch is imported when the first text is generated, so that a bot can be shown without it.
+- On a CPU the fast writer draws where it can, and torch is never imported; else transformers does (see `writers`).
 - What else a folder knows of its bot, such as that its posts have lines, stands under `huggingtweets` in its
   `config.json`, which transformers reads over.
-- What `generate` returns begins with the prompt, holds no separator, and ends where the post ends.
+- A post begins with the prompt, holds no separator, and ends where the post ends.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from huggingtweets.botdir import read_json
-from huggingtweets.config import DatasetSettings, SamplingSettings, check_seed
+from huggingtweets.botdir import key_of, read_json
+from huggingtweets.config import DatasetSettings, SamplingSettings, check_seed, check_threads
 from huggingtweets.errors import BotError, SettingsError
 from huggingtweets.privacy import neutral_mentions
+from huggingtweets.writers.base import Order
 
 if TYPE_CHECKING:
-    from torch import Tensor
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from huggingtweets.writers.base import Writer
+    from huggingtweets.writers.plain import PlainWriter
 
 HABITS = "huggingtweets"  # in config.json
-BATCH_SEQUENCES = 32  # generated side by side; bounds memory
 MIN_NEW_TOKENS = 40  # left to a prompt that is itself near max_length: about one post
+
+_GROWING_MENTION = re.compile(r"[@＠]\S*\Z")  # only white space is sure to end one
+
+
+class Piece(NamedTuple):
+    """What was added to one of several posts."""
+
+    post: int
+    text: str
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,7 @@ class Voice:
     name: str = ""  # what a person calls it; the folder's own name where there is none
     keeps_newlines: bool = False
     names_nobody: bool = False  # no text mentions a real account, whatever the base model has read
+    fast: Path | None = None  # where the fast writer keeps its copy of the weights; None: transformers writes
 
     def generate(
         self,
@@ -50,61 +64,63 @@ class Voice:
         sampling: SamplingSettings | None = None,
         device: str | None = None,
         threads: int | None = None,
+        say: Callable[[str], None] = lambda text: None,
     ) -> list[str]:
-        """`n` posts that begin with `prompt`, drawn like transformers' pipeline draws them from the same folder.
+        """`n` posts that begin with `prompt`, of the distribution that transformers' pipeline draws from.
 
-        The same seed gives the same texts. Raises SettingsError when the prompt leaves no room for a post, and
-        BaseModelError when the folder holds no model that can be loaded.
+        The same seed gives the same texts. `say` is told when something slow begins. Raises SettingsError when the
+        prompt leaves no room for a post, and BaseModelError when the folder holds no model that can be loaded.
         """
+        texts = [""] * n
+        for post, text in self.stream(prompt, n, seed=seed, sampling=sampling, device=device, threads=threads, say=say):
+            texts[post] += text
+        return texts
+
+    def stream(
+        self,
+        prompt: str = "",
+        n: int = 1,
+        *,
+        seed: int | None = None,
+        sampling: SamplingSettings | None = None,
+        device: str | None = None,
+        threads: int | None = None,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> Iterator[Piece]:
+        """What `generate` returns, piece by piece, all posts growing at once; nothing is ever taken back."""
         if n < 1:
             raise SettingsError(f"-n must be at least 1, not {n}.")
         check_seed(seed)
+        check_threads(threads)
         prompt = prompt.encode("utf-8", "replace").decode()  # a terminal in another encoding hands over surrogates
-        from transformers import set_seed
+        writer = self._writer(device, say)
+        ids = [writer.start, *writer.encode(prompt)]
+        order = Order(ids, n, _lengthened(sampling or self.sampling, len(ids), writer), seed, device, threads)
+        return self._pieces(writer, order, prompt)
 
-        from huggingtweets.devices import choose_device
+    def _pieces(self, writer: Writer, order: Order, prompt: str) -> Iterator[Piece]:
+        posts = [_Growing(self, writer, prompt, order.prompt) for _ in range(order.n)]
+        for index, token in writer.draw(order):
+            if text := posts[index].add(token):
+                yield Piece(index, text)
+        for index, post in enumerate(posts):
+            if text := post.end():
+                yield Piece(index, text)
 
-        model, tokenizer = self._loaded
-        model.to(choose_device(device, threads).name)  # type: ignore[arg-type]
-        if seed is not None:
-            set_seed(seed)
-        texts: list[str] = []
-        while len(texts) < n:
-            texts += self._sample(model, tokenizer, prompt, min(BATCH_SEQUENCES, n - len(texts)), sampling)
-        return texts
+    def _writer(self, device: str | None, say: Callable[[str], None]) -> Writer:
+        """The fast one on a CPU wherever it can; asked for every time, since the model may have changed."""
+        if self.fast is not None and device in (None, "cpu"):
+            from huggingtweets.writers.fast import fast_writer, has_gpu
+
+            if device == "cpu" or not has_gpu():
+                return fast_writer(self.folder, self.fast, self.name, say) or self._plain_writer
+        return self._plain_writer
 
     @cached_property
-    def _loaded(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        from huggingtweets.bases import load_folder
+    def _plain_writer(self) -> PlainWriter:
+        from huggingtweets.writers.plain import PlainWriter
 
-        model, tokenizer = load_folder(self.folder, self.name)
-        return model.eval(), tokenizer
-
-    def _sample(
-        self,
-        model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
-        prompt: str,
-        n: int,
-        sampling: SamplingSettings | None,
-    ) -> list[str]:
-        import torch
-
-        from huggingtweets.batches import separators
-
-        ids = _prompt_ids(tokenizer, prompt).to(model.device)  # (1, T)
-        settings = sampling_defaults(sampling or self.sampling)
-        if separators(tokenizer).prefix is not None:  # the pipeline counts the prefix on top
-            settings["min_length"] += 1
-            settings["max_length"] += 1
-        settings["max_length"] = _room_for(ids.shape[1], settings["max_length"], model)
-        generate: Any = model.generate  # transformers types it for its own mixin only
-        with torch.no_grad():
-            rows = generate(ids, attention_mask=torch.ones_like(ids), num_return_sequences=n, **settings)  # (n, T)
-        shown = len(tokenizer.decode(ids[0], skip_special_tokens=True))
-        texts = tokenizer.batch_decode(rows, skip_special_tokens=True)
-        written = [prompt + tidy(text[shown:], self.keeps_newlines) for text in texts]
-        return list(map(neutral_mentions, written)) if self.names_nobody else written
+        return PlainWriter(self.folder, self.name)
 
     @cached_property
     def sampling(self) -> SamplingSettings:
@@ -120,9 +136,12 @@ class Voice:
 
 
 def voice_in(folder: Path, name: str = "") -> Voice:
-    """The voice of a model folder, as it was saved."""
+    """The voice of a model folder, as it was saved; what makes it fast is kept in the user's cache."""
+    from huggingtweets.bases import cache_folder
+
     habits = _mapping(_mapping(folder / "config.json").get(HABITS))
-    return Voice(folder, name, habits.get("keep_newlines") is True, habits.get("mentions") == "neutral")
+    fast = cache_folder() / "fast" / key_of(folder.resolve().as_posix())
+    return Voice(folder, name, habits.get("keep_newlines") is True, habits.get("mentions") == "neutral", fast)
 
 
 def habits_of(settings: DatasetSettings) -> dict[str, Any]:
@@ -143,41 +162,43 @@ def _mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def sampling_defaults(sampling: SamplingSettings) -> dict[str, Any]:
-    """As transformers names them."""
-    return {
-        "do_sample": True,
-        "min_length": sampling.min_length,
-        "max_length": sampling.max_length,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-    }
+class _Growing:
+    """A post as it is written; what it hands out can't be changed by the tokens to come."""
+
+    def __init__(self, voice: Voice, writer: Writer, prompt: str, ids: Sequence[int]) -> None:
+        self.voice, self.writer, self.prompt, self.ids = voice, writer, prompt, list(ids)
+        self.shown = len(writer.decode(ids))  # characters of the prompt
+        self.told = 0
+
+    def add(self, token: int) -> str:
+        self.ids.append(token)
+        return self._untold(_GROWING_MENTION.sub("", self._text()) if self.voice.names_nobody else self._text())
+
+    def end(self) -> str:
+        return self._untold(self._text())
+
+    def _text(self) -> str:
+        return self.prompt + tidy(self.writer.decode(self.ids)[self.shown :], self.voice.keeps_newlines)
+
+    def _untold(self, text: str) -> str:
+        if self.voice.names_nobody:
+            text = neutral_mentions(text)
+        new, self.told = text[self.told :], max(self.told, len(text))
+        return new
 
 
-def _prompt_ids(tokenizer: PreTrainedTokenizerBase, prompt: str) -> Tensor:
-    """`[start] prompt` as (1, T) int64; a prompt that spells out a special token stays text."""
-    import torch
-
-    from huggingtweets.batches import separators
-
-    marks = separators(tokenizer)
-    pieces = tokenizer(prompt, add_special_tokens=False, split_special_tokens=True).input_ids if prompt else []
-    return torch.tensor([[marks.start, *pieces]])
-
-
-def _room_for(prompt_tokens: int, max_length: int, model: PreTrainedModel) -> int:
-    """`max_length`, or more where a long prompt would leave no room for a post."""
-    from huggingtweets.batches import max_tokens_of
-
-    wanted = max(max_length, prompt_tokens + MIN_NEW_TOKENS)
-    context = max_tokens_of(model)
-    if context is None or wanted <= context:
-        return wanted
-    if prompt_tokens >= context:
-        raise SettingsError(
-            f"The start is {prompt_tokens} tokens long, and this bot reads at most {context}.", next="use a shorter one"
-        )
-    return context
+def _lengthened(sampling: SamplingSettings, prompt_tokens: int, writer: Writer) -> SamplingSettings:
+    """With the prefix that a pipeline counts on top, and with room for a post after a long prompt."""
+    prefix = int(writer.has_prefix)
+    longest = max(sampling.max_length + prefix, prompt_tokens + MIN_NEW_TOKENS)
+    if writer.context is not None and longest > writer.context:
+        if prompt_tokens >= writer.context:
+            raise SettingsError(
+                f"The start is {prompt_tokens} tokens long, and this bot reads at most {writer.context}.",
+                next="use a shorter one",
+            )
+        longest = writer.context
+    return dataclasses.replace(sampling, min_length=min(sampling.min_length + prefix, longest), max_length=longest)
 
 
 def tidy(text: str, keep_newlines: bool) -> str:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from huggingtweets.bot import BOTS_DIR, Bot, list_bots, open_bot, open_voice
 from huggingtweets.cli.app import app, print_bot, print_json
-from huggingtweets.config import SamplingSettings
+from huggingtweets.config import BOTS_DIR, SamplingSettings
 from huggingtweets.errors import BotError, SettingsError
 from huggingtweets.options import BotName, BotsDir, Json, Machine, complete_bot, given, grouped
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from huggingtweets.bot import Bot
 
 
 @app.command(
@@ -36,11 +37,17 @@ def generate(
     as_json: Json = False,
 ) -> None:
     """Write new posts, one a line."""
+    from huggingtweets.bot import open_voice
+
     chosen = given(temperature=temperature, top_p=top_p, max_length=max_length)
     sampling = SamplingSettings(**chosen) if chosen else None
     device, threads = machine.device, machine.threads
-    voice = open_voice(bot, bots_dir, lambda text: typer.echo(text, err=True))
-    texts = voice.generate(start, n, seed=seed, sampling=sampling, device=device, threads=threads)
+
+    def say(text: str) -> None:
+        typer.echo(text, err=True)
+
+    voice = open_voice(bot, bots_dir, say)
+    texts = voice.generate(start, n, seed=seed, sampling=sampling, device=device, threads=threads, say=say)
     if as_json:
         print_json(texts)
     else:
@@ -56,6 +63,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a bot, or all bots."""
+    from huggingtweets.bot import list_bots, open_bot
+
     if lineage:
         _show_lineage(bot, bots_dir, as_json)
         return
@@ -75,6 +84,7 @@ def show(
 
 def _show_lineage(bot: str | None, bots_dir: Path, as_json: bool) -> None:
     from huggingtweets import lineage
+    from huggingtweets.bot import open_bot
     from huggingtweets.terminal import lineage_tree, out
 
     if bot is None:
@@ -87,6 +97,7 @@ def _show_lineage(bot: str | None, bots_dir: Path, as_json: bool) -> None:
 def verify(bot: BotName, bots_dir: BotsDir = BOTS_DIR, as_json: Json = False) -> None:
     """Recompute every digest, and say whether a bot's files are still the recorded ones."""
     from huggingtweets import lineage
+    from huggingtweets.bot import open_bot
     from huggingtweets.terminal import checks_table, out
 
     found = open_bot(bot, bots_dir)

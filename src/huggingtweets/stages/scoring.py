@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 
 from huggingtweets.bot import Bot
 from huggingtweets.botdir import BotDir, file_digest, key_of, read_as, read_lines_as, write_json, write_jsonl
-from huggingtweets.config import DEFAULT_PROMPT, BotSettings
+from huggingtweets.config import DEFAULT_PROMPT, LARGEST_SEED, BotSettings
 from huggingtweets.dataset import Text
 from huggingtweets.errors import StageMissing
-from huggingtweets.reports import Advanced, EvalReport, Listener, Sample, StageDone, StageStarted
+from huggingtweets.reports import Advanced, EvalReport, Listener, Notice, Sample, StageDone, StageStarted
 from huggingtweets.stages.inputs import data_digest, need
 
 SHOWN_PREDICTIONS = 10  # original
@@ -59,7 +59,7 @@ def _score(bot: BotDir, settings: BotSettings, listen: Listener) -> tuple[EvalRe
     def advance(before: int, work: int = 1) -> Callable[[int], None]:
         return lambda done: listen(Advanced("evaluate", before + work * done, total))
 
-    samples = _predict(Bot(bot.path), settings, posts, advance(0, PREDICTION_WORK))
+    samples = _predict(Bot(bot.path), settings, posts, listen, advance(0, PREDICTION_WORK))
     scores = {}
     for number, folder in enumerate((bot.model, find_base(settings.base).folder)):
         if held_out:
@@ -78,14 +78,21 @@ def _score(bot: BotDir, settings: BotSettings, listen: Listener) -> tuple[EvalRe
     return report, samples
 
 
-def _predict(bot: Bot, settings: BotSettings, posts: Sequence[str], on_progress: Callable[[int], None]) -> list[Sample]:
+def _predict(
+    bot: Bot, settings: BotSettings, posts: Sequence[str], listen: Listener, on_progress: Callable[[int], None]
+) -> list[Sample]:
     """The predictions to show, then the unprompted ones that are scored, each with the post it copies."""
     from huggingtweets.evaluation import find_copies
 
     texts: list[tuple[str, str]] = []
     for number, (prompt, n) in enumerate(((DEFAULT_PROMPT, SHOWN_PREDICTIONS), ("", UNPROMPTED_PREDICTIONS))):
         some = bot.generate(
-            prompt, n, seed=settings.seed + number, device=settings.training.device, threads=settings.training.threads
+            prompt,
+            n,
+            seed=(settings.seed + number) % LARGEST_SEED,
+            device=settings.training.device,
+            threads=settings.training.threads,
+            say=lambda text: listen(Notice(text)),
         )
         texts += [(prompt, text) for text in some]
         on_progress(len(texts))

@@ -1,0 +1,285 @@
+"""CTranslate2 draws: from a copy of the weights in int8, on a CPU, without torch and at several times the speed.
+
+- The copy is made once, beside the model, and again when a file of the model is another: `copy.json` in it tells of
+  which files it is, how long its own are, and all that drawing needs to know. It is put in place whole.
+- A copy is kept only if its probabilities are the model's but for what int8 costs. Where CTranslate2 can't convert the
+  model, or the folder asks for sampling of another kind, that is noted instead, and nobody tries again.
+- The order of sampling is transformers': tokens forbidden, temperature, top k, top p.
+- The library takes its seed when a worker draws for the first time. So every drawing loads the weights into a worker
+  of its own (60 ms for 135M): a seed gives the same tokens whatever else is drawn before or meanwhile.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import queue
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ctranslate2
+from tokenizers import Tokenizer
+
+from huggingtweets.botdir import key_of, make_folder, new_folder, read_as, storage_errors, write_json
+from huggingtweets.config import LARGEST_SEED
+from huggingtweets.errors import BaseModelError, BotError, StorageError
+from huggingtweets.writers.base import Order
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+FORMAT = 1  # of copy.json; raised when older copies must be made anew
+QUANTIZATION = "int8"  # measured, see docs/log.md
+LARGEST_DIVERGENCE = 0.5  # nats a token on the probe; int8 costs up to 0.1 (docs/log.md), another model several
+TOP_K = 50  # what transformers samples with where a folder doesn't say
+PROBE = "My dream is to see, one day, the Earth rise over the Moon. Isn't that what we all wait for? #space 🚀"
+
+_OURS = {"do_sample", "min_length", "max_length", "temperature", "top_p", "top_k", "suppress_tokens"}
+_NO_SAMPLING = {"bos_token_id", "eos_token_id", "pad_token_id", "use_cache", "transformers_version"}
+_SEEDING = threading.Lock()
+
+
+@dataclasses.dataclass(frozen=True)
+class Copy:
+    """What `copy.json` says."""
+
+    key: str  # of the model's files
+    sizes: dict[str, int] = dataclasses.field(default_factory=dict)
+    unfit: str = ""  # why there is no copy
+    start: int = 0
+    has_prefix: bool = False
+    ends: tuple[int, ...] = ()
+    suppressed: tuple[int, ...] = ()
+    top_k: int = TOP_K
+    context: int | None = None
+
+
+def has_gpu() -> bool:
+    """Whether there is a faster place than the CPU, as far as one can know without torch."""
+    return bool(ctranslate2.get_cuda_device_count() > 0)
+
+
+def fast_writer(model: Path, folder: Path, name: str, say: Callable[[str], None]) -> FastWriter | None:
+    """The writer of a model folder, with its copy made in `folder` where there is none yet; None: it has to be plain.
+
+    `say` is told when a copy is made, which takes seconds.
+    """
+    try:
+        copy = _whole_copy(folder, _key_of_files(model)) or _make(model, folder, name, say)
+        return None if copy.unfit else FastWriter(model, folder, name, copy)
+    except (BaseModelError, StorageError, OSError):  # the plain writer says what of it matters
+        return None
+
+
+class FastWriter:
+    """Tokens are handed out as they are drawn."""
+
+    def __init__(self, model: Path, folder: Path, name: str, copy: Copy) -> None:
+        self.model, self.folder, self.name, self.copy = model, folder, name, copy
+        self.tokenizer: Tokenizer = self._repaired(lambda: _tokenizer(folder, copy.key))
+
+    @property
+    def start(self) -> int:
+        return self.copy.start
+
+    @property
+    def has_prefix(self) -> bool:
+        return self.copy.has_prefix
+
+    @property
+    def context(self) -> int | None:
+        return self.copy.context
+
+    def encode(self, text: str) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=True)
+        return text
+
+    def _spell(self, ids: Sequence[int]) -> list[str]:
+        return [str(self.tokenizer.id_to_token(token)) for token in ids]
+
+    def draw(self, order: Order) -> Iterator[tuple[int, int]]:
+        drawn: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
+        left = threading.Event()
+
+        def tell(row: int, token: int) -> bool:
+            drawn.put((row, token))
+            return left.is_set()
+
+        with ThreadPoolExecutor(1) as pool:
+            working = pool.submit(self._work, order, tell)
+            working.add_done_callback(lambda done: drawn.put(None))
+            try:
+                yield from iter(drawn.get, None)
+            finally:
+                left.set()  # who doesn't listen to the end stops the work
+            working.result()
+
+    def _work(self, order: Order, tell: Callable[[int, int], bool]) -> None:
+        seed = secrets.randbelow(LARGEST_SEED) if order.seed is None else order.seed
+        prompt = self._spell(order.prompt)
+        generator = self._repaired(lambda: _seeded(self.folder, seed, prompt[0], order.threads))
+        sampling, length = order.sampling, len(prompt)
+        for batch in order.batches:
+            generator.generate_batch(
+                [prompt],
+                num_hypotheses=len(batch),
+                include_prompt_in_result=False,
+                min_length=max(0, sampling.min_length - length),
+                max_length=sampling.max_length - length,
+                sampling_topk=min(self.copy.top_k, self.tokenizer.get_vocab_size()),
+                sampling_topp=sampling.top_p,
+                sampling_temperature=sampling.temperature,
+                end_token=list(self.copy.ends),
+                suppress_sequences=[[token] for token in self._spell(self.copy.suppressed)],
+                callback=lambda step, first=batch.start: tell(first + step.hypothesis_id, step.token_id),
+            )
+
+    def _repaired(self, load: Callable[[], Any]) -> Any:
+        """What is loaded from the copy, which is made anew if it is damaged in spite of its sizes."""
+        try:
+            return load()
+        except Exception:  # whatever either library makes of damaged bytes
+            _make(self.model, self.folder, self.name, lambda text: None, anew=True)
+            return load()
+
+
+@functools.lru_cache(maxsize=8)
+def _tokenizer(folder: Path, key: str) -> Tokenizer:
+    """Kept for the next posts; `key` tells one model's from the next one's."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.encode_special_tokens = True  # as transformers' split_special_tokens
+    return tokenizer
+
+
+def _seeded(folder: Path, seed: int, token: str, threads: int | None) -> ctranslate2.Generator:
+    """The weights in a worker that has taken this seed, by drawing once after `token`."""
+    with _SEEDING:
+        ctranslate2.set_random_seed(seed)
+        generator = ctranslate2.Generator(str(folder), compute_type=QUANTIZATION, intra_threads=threads or 0)
+        generator.generate_batch([[token]], max_length=1, include_prompt_in_result=False, sampling_topk=2)
+    return generator
+
+
+def _key_of_files(model: Path) -> str:
+    files = sorted(file for file in model.iterdir() if file.is_file())
+    facts = [(file.name, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
+    return key_of(FORMAT, QUANTIZATION, ctranslate2.__version__, facts)
+
+
+def _whole_copy(folder: Path, key: str) -> Copy | None:
+    """The copy of the model as it is now, if every file of it is there in its full length."""
+    try:
+        copy = read_as(folder / "copy.json", _copy_from_json)
+        whole = all((folder / name).stat().st_size == size for name, size in copy.sizes.items())
+    except (BotError, OSError):
+        return None
+    return copy if whole and copy.key == key else None
+
+
+def _copy_from_json(record: dict[str, Any]) -> Copy:
+    return Copy(**{**record, "ends": tuple(record["ends"]), "suppressed": tuple(record["suppressed"])})
+
+
+def _make(model: Path, folder: Path, name: str, say: Callable[[str], None], *, anew: bool = False) -> Copy:
+    from filelock import FileLock
+
+    make_folder(folder.parent)
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    with storage_errors(folder):
+        lock.acquire()
+    try:
+        key = _key_of_files(model)
+        copy = None if anew else _whole_copy(folder, key)  # by another process, while this one waited
+        if copy is None:
+            say(f"Preparing {name or model.name} to write fast, once")
+            with new_folder(folder) as new:
+                copy = _convert(model, new, name, key)
+        return copy
+    finally:
+        lock.release()
+
+
+def _convert(model: Path, new: Path, name: str, key: str) -> Copy:
+    """Writes the copy, or why there can be none."""
+    from huggingtweets.bases import load_folder, quiet
+
+    loaded, tokenizer = load_folder(model, name)
+    copy = _drawing_facts(loaded, tokenizer, key)
+    if not copy.unfit:
+        with quiet():
+            copy = dataclasses.replace(copy, unfit=_write_copy(loaded.eval(), tokenizer, model, new, copy.start))
+    files = () if copy.unfit else sorted(new.iterdir())
+    copy = dataclasses.replace(copy, sizes={file.name: file.stat().st_size for file in files})
+    write_json(new / "copy.json", dataclasses.asdict(copy))
+    return copy
+
+
+def _drawing_facts(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, key: str) -> Copy:
+    from huggingtweets.batches import max_tokens_of, separators
+
+    marks, chosen = separators(tokenizer), model.generation_config
+    asked: dict[str, Any] = chosen.to_diff_dict()
+    others = {name for name, value in asked.items() if value is not None and not name.startswith("_")}
+    if others := others - _OURS - _NO_SAMPLING:
+        return Copy(key, unfit=f"it samples by {', '.join(sorted(others))}")
+    ends = chosen.eos_token_id
+    return Copy(
+        key,
+        unfit="" if ends is not None else "no token ends a text",
+        start=marks.start,
+        has_prefix=marks.prefix is not None,
+        ends=tuple(ends) if isinstance(ends, list) else (ends,),
+        suppressed=tuple(chosen.suppress_tokens or ()),
+        top_k=TOP_K if chosen.top_k is None else chosen.top_k,
+        context=max_tokens_of(model),
+    )
+
+
+def _write_copy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: Path, new: Path, start: int) -> str:
+    """Returns what is wrong with it."""
+    import torch
+    from ctranslate2.converters import TransformersConverter
+
+    class Converter(TransformersConverter):  # type: ignore[misc]
+        """Of the model that is in memory already."""
+
+        def load_model(self, *arguments: Any, **options: Any) -> PreTrainedModel:
+            return model
+
+        def load_tokenizer(self, *arguments: Any, **options: Any) -> PreTrainedTokenizerBase:
+            return tokenizer
+
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return "its tokenizer is not one of the library tokenizers"
+    ids = [start, *tokenizer(PROBE, add_special_tokens=False).input_ids]
+    with torch.no_grad():
+        expected = model(torch.tensor([ids])).logits[0].float().log_softmax(-1)  # (T, V)
+    try:
+        Converter(str(source)).convert(str(new), quantization=QUANTIZATION, force=True)
+        backend.save(str(new / "tokenizer.json"))
+        return _difference(new, ids, expected, tokenizer)
+    except (ValueError, KeyError, AttributeError, TypeError, RuntimeError, NotImplementedError) as error:
+        return f"it can't be converted: {next(iter(str(error).splitlines()), '')}"
+
+
+def _difference(new: Path, ids: list[int], expected: Any, tokenizer: PreTrainedTokenizerBase) -> str:
+    """How the copy is another model than the one it is of; empty where it isn't."""
+    import numpy as np
+    import torch
+
+    own = Tokenizer.from_file(str(new / "tokenizer.json"))
+    if own.decode(ids) != tokenizer.decode(ids, skip_special_tokens=True):
+        return "its tokenizer spells in a way of its own"
+    generator = ctranslate2.Generator(str(new), compute_type=QUANTIZATION)
+    spelled = [own.id_to_token(token) for token in ids]  # as the prompts are, so that a shifted vocabulary shows
+    found = torch.from_numpy(np.array(generator.forward_batch([spelled], return_log_probs=True)))[0]  # (T, V)
+    divergence = (expected.exp() * (expected - found[:, : expected.shape[1]])).sum(-1).mean().item()
+    return "" if divergence < LARGEST_DIVERGENCE else f"the copy is {divergence:.2f} nats a token away from it"
