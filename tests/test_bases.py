@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,7 +20,7 @@ import pytest
 import torch
 
 from conftest import full_disk
-from huggingtweets.bases import cache_folder, find_base, load_base, load_folder
+from huggingtweets.bases import Base, cache_folder, find_base, load_base, load_folder
 from huggingtweets.errors import BaseModelError, StorageError
 
 
@@ -57,6 +58,19 @@ def test_pickled_weights_are_converted_once(tiny_base: Path, tmp_path: Path) -> 
     for name, tensor in load_folder(tiny_base)[0].state_dict().items():
         assert torch.equal(tensor, new.state_dict()[name])
     assert not list(old.glob("*.safetensors"))
+
+
+def test_who_comes_while_a_base_is_being_converted_waits_for_it(tiny_gpt2: Path, tmp_path: Path) -> None:
+    old, said, others = pickled(tiny_gpt2, tmp_path / "old"), list[str](), list[Future[Base]]()
+    with ThreadPoolExecutor() as beside:
+
+        def say(text: str) -> None:
+            said.append(text)
+            others.append(beside.submit(find_base, str(old), said.append))
+
+        first = find_base(str(old), say)
+        assert [other.result().folder for other in others] == [first.folder]
+    assert len(said) == 1
 
 
 def test_changed_weights_are_converted_again(tiny_gpt2: Path, tmp_path: Path) -> None:

@@ -15,13 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from huggingtweets.bot import BOTS_DIR, list_bots
-from huggingtweets.config import RECIPES, BotSettings, DatasetSettings, ImportSettings
-from huggingtweets.consent import Word
+from huggingtweets.config import BOTS_DIR, RECIPES, BotSettings, DatasetSettings, ImportSettings
+
+if TYPE_CHECKING:
+    from huggingtweets.consent import Word
 
 SPLIT = ("holdout_fraction", "holdout_max_posts", "seed")  # what `--cleaning` leaves alone
 TAKEN_BACK = "none"  # typed to take a limit back that the bot has
@@ -68,6 +69,8 @@ class Track(StrEnum):
 
 def complete_bot(incomplete: str) -> list[str]:
     """Shell completion of bot names."""
+    from huggingtweets.bot import list_bots
+
     bots_dir = Path(os.environ.get("HUGGINGTWEETS_BOTS", BOTS_DIR))
     return [bot.name for bot in list_bots(bots_dir) if bot.name.startswith(incomplete)]
 
@@ -123,6 +126,8 @@ class Consents:
 
     @property
     def word(self) -> Word:
+        from huggingtweets.consent import Word
+
         return Word(mine=self.mine, permission=self.permission, terms=self.accept_x_terms, price=self.yes)
 
 

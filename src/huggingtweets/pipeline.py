@@ -13,9 +13,9 @@ from os import PathLike
 from pathlib import Path
 
 from huggingtweets import lineage, stages
-from huggingtweets.bot import BOTS_DIR, Bot, dir_of
+from huggingtweets.bot import Bot, dir_of
 from huggingtweets.botdir import BotDir, bot_name
-from huggingtweets.config import MAX_ACCOUNTS, BotSettings, ImportSettings, TrackingSettings
+from huggingtweets.config import BOTS_DIR, MAX_ACCOUNTS, BotSettings, ImportSettings, TrackingSettings
 from huggingtweets.consent import Word, ask_first, judge
 from huggingtweets.errors import BotError, SettingsError, TooLittleText, UnknownSource
 from huggingtweets.posts import Post

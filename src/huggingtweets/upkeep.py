@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from huggingtweets import stages
-from huggingtweets.bot import BOTS_DIR, Bot, dir_of
+from huggingtweets.bot import Bot, dir_of
 from huggingtweets.botdir import BotDir, read_as, storage_errors
-from huggingtweets.config import BotSettings, ImportSettings
+from huggingtweets.config import BOTS_DIR, BotSettings, ImportSettings
 from huggingtweets.consent import Word, names_of
 from huggingtweets.errors import BotError, ConsentRefused, SettingsError, SourceError
 from huggingtweets.forgotten import keys_of, note_allowed, note_forgotten

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from huggingtweets import __version__
-from huggingtweets.bot import Bot
 from huggingtweets.config import DEFAULT_PROMPT, BotSettings
-from huggingtweets.pipeline import run
-from huggingtweets.reports import Report
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-R = TypeVar("R", bound=Report)
+    from huggingtweets.bot import Bot
+    from huggingtweets.reports import Report
+
+R = TypeVar("R", bound="Report")
 
 PRINTED_PREDICTIONS = 5
 
@@ -43,6 +43,7 @@ def _version(
 
 
 def run_stage(bot: Bot, stage: str, settings: BotSettings, again: bool, quiet: bool) -> None:
+    from huggingtweets.pipeline import run
     from huggingtweets.terminal import Narrator
 
     with Narrator(quiet=quiet) as listen:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from huggingtweets.bot import BOTS_DIR, open_bot
 from huggingtweets.cli.app import app, print_bot, print_report, run_stage
+from huggingtweets.config import BOTS_DIR
 from huggingtweets.options import (
     Again,
     BotName,
@@ -27,7 +27,6 @@ from huggingtweets.options import (
     Trainings,
     grouped,
 )
-from huggingtweets.pipeline import make, prepare, settings_of, sources_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +59,7 @@ def create(
 
     Safe to repeat: what is done is skipped, and what was interrupted goes on from where it was.
     """
+    from huggingtweets.pipeline import make, settings_of
     from huggingtweets.terminal import Narrator
 
     if from_lineage is not None:
@@ -91,6 +91,7 @@ def download(
     quiet: Quiet = False,
 ) -> None:
     """Only get the posts, into a bot's folder."""
+    from huggingtweets.pipeline import settings_of
     from huggingtweets.stages import fetch
     from huggingtweets.terminal import Narrator
 
@@ -112,6 +113,7 @@ def update(
 ) -> None:
     """Fetch what is new since, and train on from the bot as it is."""
     from huggingtweets import upkeep
+    from huggingtweets.bot import open_bot
     from huggingtweets.terminal import Narrator
 
     found = open_bot(bot, bots_dir)
@@ -132,6 +134,8 @@ def build(
     quiet: Quiet = False,
 ) -> None:
     """Clean a bot's posts, drop what teaches nothing, and split."""
+    from huggingtweets.bot import open_bot
+    from huggingtweets.pipeline import settings_of
     from huggingtweets.terminal import counts_table
 
     found = open_bot(bot, bots_dir)
@@ -152,6 +156,8 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Fine-tune the base on a bot's posts."""
+    from huggingtweets.bot import open_bot
+    from huggingtweets.pipeline import settings_of
     from huggingtweets.terminal import training_table
 
     found = open_bot(bot, bots_dir)
@@ -169,6 +175,8 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Score a bot against its base on posts that neither has seen, and check it for copying."""
+    from huggingtweets.bot import open_bot
+    from huggingtweets.pipeline import settings_of
     from huggingtweets.terminal import scores_table
 
     found = open_bot(bot, bots_dir)
@@ -179,6 +187,8 @@ def evaluate(
 @app.command(epilog="huggingtweets card nasa")
 def card(bot: BotName, bots_dir: BotsDir = BOTS_DIR, again: Again = False, quiet: Quiet = False) -> None:
     """Write a bot's model card and draw its picture."""
+    from huggingtweets.bot import open_bot
+    from huggingtweets.pipeline import settings_of
     from huggingtweets.terminal import print_paths
 
     found = open_bot(bot, bots_dir)
@@ -188,6 +198,8 @@ def card(bot: BotName, bots_dir: BotsDir = BOTS_DIR, again: Again = False, quiet
 
 def _prepared(specs: list[str], name: str | None, bots_dir: Path, imports: Imports) -> tuple[list[Source], BotDir]:
     """The sources, read as was typed and else as their bot was made, and the bot's folder."""
+    from huggingtweets.pipeline import prepare, settings_of, sources_of
+
     typed = imports.settings
     sources, folder = prepare(specs, name=name, bots_dir=bots_dir, imports=typed)
     chosen = imports.over(settings_of(folder)).imports

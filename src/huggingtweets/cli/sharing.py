@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from huggingtweets.bot import BOTS_DIR, open_bot
 from huggingtweets.cli.app import app, print_json
+from huggingtweets.config import BOTS_DIR
 from huggingtweets.options import BotName, BotsDir, Json, Quiet, Yes
 
 
@@ -57,6 +57,7 @@ def publish(
 ) -> None:
     """Send a bot to the Hugging Face Hub, or what has changed of it since."""
     from huggingtweets import publishing
+    from huggingtweets.bot import open_bot
     from huggingtweets.terminal import Narrator, out, published_table
 
     found = open_bot(bot, bots_dir)
@@ -78,6 +79,7 @@ def publish(
 def unpublish(bot: BotName, yes: Yes = False, bots_dir: BotsDir = BOTS_DIR) -> None:
     """Take a bot down from the Hugging Face Hub, after asking."""
     from huggingtweets import publishing
+    from huggingtweets.bot import open_bot
 
     found = open_bot(bot, bots_dir)
     there = publishing.where(found.dir)
@@ -93,6 +95,7 @@ def unpublish(bot: BotName, yes: Yes = False, bots_dir: BotsDir = BOTS_DIR) -> N
 def sync(bot: BotName, bots_dir: BotsDir = BOTS_DIR, quiet: Quiet = False) -> None:
     """Upload to Weights & Biases what was recorded without a network."""
     from huggingtweets import tracking
+    from huggingtweets.bot import open_bot
     from huggingtweets.terminal import Narrator
 
     with Narrator(quiet=quiet) as listen:
