@@ -18,7 +18,8 @@ from huggingtweets.config import TrainingSettings
 from huggingtweets.dataset import Text, epoch
 from huggingtweets.devices import Device
 from huggingtweets.errors import BotError, StorageError
-from huggingtweets.training import Progress, advance, planned, share_of_peak, train
+from huggingtweets.planning import Progress, advance, planned, share_of_peak
+from huggingtweets.training import train
 
 CPU = Device("cpu", "float32", 1)
 TEXTS = [Text("rover", text) for text in invented_posts(60)]
