@@ -305,7 +305,7 @@ def test_an_epoch_is_a_permutation_and_differs_from_the_next() -> None:
     assert first != second
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=30)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=30, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 5))
 def test_in_an_epoch_every_account_is_as_long_as_the_longest(first: int, second: int, seed: int) -> None:
     train = [Text("a", t) for t in invented_posts(first)] + [Text("b", t + "!") for t in invented_posts(second, 1)]
@@ -318,9 +318,9 @@ def test_in_an_epoch_every_account_is_as_long_as_the_longest(first: int, second:
 
 def test_split_never_loses_or_doubles_a_post() -> None:
     kept = curate(posts(), DatasetSettings()).kept
-    train, holdout, set_aside = split(kept, DatasetSettings())
-    assert len(train) + len(holdout) + set_aside == len(kept["rover"])
-    assert not {t.text for t in train} & {t.text for t in holdout}
+    parts = split(kept, DatasetSettings())
+    assert len(parts.train) + len(parts.holdout) + parts.set_aside == len(kept["rover"])
+    assert not {t.text for t in parts.train} & {t.text for t in parts.holdout}
 
 
 @pytest.mark.parametrize(
@@ -334,4 +334,4 @@ def test_split_never_loses_or_doubles_a_post() -> None:
     ],
 )
 def test_the_main_language_is_found(language: str, sentence: str) -> None:
-    assert next(iter(detect_languages([f"{sentence} {n}" for n in range(20)], seed=0))) == language
+    assert next(iter(detect_languages([Text("a", f"{sentence} {n}") for n in range(20)], seed=0))) == language

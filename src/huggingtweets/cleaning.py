@@ -15,9 +15,7 @@ the other posts (see `dataset`).
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator
 
 from huggingtweets.config import MIN_WORDS, DatasetSettings
 from huggingtweets.escaping import unescaped
@@ -54,9 +52,10 @@ def remove_links(text: str) -> str:
     'Look: and (there'
     """
     for scheme, links in _LINKS.items():
-        if scheme in text:
-            for link in links:
-                text = link.sub("", text)
+        for link in links:
+            if scheme not in text:
+                break
+            text = link.sub("", text)
     return text
 
 
@@ -76,18 +75,20 @@ def is_retweet(post: Post, settings: DatasetSettings) -> bool:
 
 
 def is_short(text: str) -> bool:
-    """Whether a clean text teaches nothing; looks no further than it must."""
-    return next(itertools.islice(_plain_words(text), MIN_WORDS - 1, None), None) is None
+    """Whether a clean text teaches nothing."""
+    return plain_words(text, MIN_WORDS) < MIN_WORDS
 
 
-def plain_words(text: str) -> int:
-    """How many words are free of links, mentions and hashtags.
+def plain_words(text: str, most: int | None = None) -> int:
+    """How many words are free of links, mentions and hashtags; with `most`, counts no further.
 
     >>> plain_words("Thanks @bob for the #MondayMood")
     3
     """
-    return sum(1 for _ in _plain_words(text))
-
-
-def _plain_words(text: str) -> Iterator[str]:
-    return (word for word in text.lower().split() if "@" not in word and "#" not in word and "http" not in word)
+    found = 0
+    for word in text.lower().split():
+        if "@" not in word and "#" not in word and "http" not in word:
+            found += 1
+            if found == most:
+                break
+    return found

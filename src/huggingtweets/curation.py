@@ -10,20 +10,21 @@ In: posts that are the account's own words. Out: their clean texts, or a reason;
   begins a text of its own. What joins loses the mentions it begins with.
 - Filters come before joining: a thread whose middle is left out is two.
 
-Only joining threads and dropping replies need all posts at once in memory.
+Joining threads and dropping replies must see all posts before the first text; they wait in a store of the caller's.
 
 Not covered: posts that the source itself never handed on (private ones, lists).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
+from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from itertools import pairwise
+from typing import NamedTuple
 
+from huggingtweets.bulk import NOWHERE, NewStore, Places, Store
 from huggingtweets.cleaning import clean, remove_links
 from huggingtweets.config import DatasetSettings
 from huggingtweets.languages import code_of, language_of
@@ -43,8 +44,7 @@ Place = tuple[str, str | None]  # a post's account and id
 LONGEST_THREAD = 3_000  # bytes; about the 1,024 tokens of GPT-2's context, beyond which training cuts a text
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """The clean text of a post, or of a thread, and what is still to be known of it."""
 
     account: str
@@ -77,7 +77,7 @@ def _warning_of(post: Post) -> str | None:
     return " ".join(remove_links(post.warning).split()) or None if post.warning else None
 
 
-def conversations(posts: Iterable[Post]) -> Iterator[tuple[Post, bool]]:
+def conversations(posts: Iterable[Post], new_store: NewStore = list) -> Iterator[tuple[Post, bool]]:
     """Each post, and whether it is part of a talk with others; answers come last, when all is known.
 
     >>> answer = Post("@bob No", "a", "1", kind="reply")
@@ -85,40 +85,61 @@ def conversations(posts: Iterable[Post]) -> Iterator[tuple[Post, bool]]:
     >>> [is_talk for _, is_talk in conversations([answer, more])]
     [True, True]
     """
-    known: set[Place] = set()
-    answers: list[Post] = []
+    known = Places()
+    answers: Store[Post] = new_store()
     for post in posts:
-        known.add((post.account, post.id))
+        known.setdefault((post.account, post.id), 0)
         if post.kind == "reply":
             answers.append(post)
         else:
             yield post, False
-    parents: dict[Place, Place] = {}
-    talks: dict[Place, bool] = {}
-    for post in filter(lambda post: post.id is not None, answers):
-        place, parent = (post.account, post.id), (post.account, post.reply_to)
-        if _is_own(post, known):
-            parents[place] = parent
-        else:
-            talks[place] = True
+    talks = _Talks()
     for post in answers:
-        yield post, not _is_own(post, known) or _goes_on_a_talk((post.account, post.reply_to), parents, talks)
+        if post.id is not None:
+            talks.add((post.account, post.id), (post.account, post.reply_to) if _is_own(post, known) else None)
+    for post in answers:
+        yield post, not _is_own(post, known) or talks.has((post.account, post.reply_to))
 
 
-def _is_own(answer: Post, known: set[Place]) -> bool:
-    is_known = answer.reply_to is not None and (answer.account, answer.reply_to) in known
-    return answer.self_reply or is_known
+def _is_own(answer: Post, known: Places) -> bool:
+    return answer.self_reply or (answer.reply_to is not None and (answer.account, answer.reply_to) in known)
 
 
-def _goes_on_a_talk(place: Place, parents: dict[Place, Place], talks: dict[Place, bool]) -> bool:
-    path = []
-    while place not in talks and place in parents:
-        talks[place] = False  # for now, so that a ring ends
-        path.append(place)
-        place = parents[place]
-    verdict = talks.get(place, False)
-    talks.update(dict.fromkeys(path, verdict))
-    return verdict
+class _Talks:
+    """Which of an account's answers go on a talk with others, however long the thread."""
+
+    _UNKNOWN, _NO, _YES = range(3)
+
+    def __init__(self) -> None:
+        self._numbers = Places()
+        self._parents = array("I")  # NOWHERE where a post answers none of its account's
+        self._verdicts = bytearray()
+
+    def add(self, answer: Place, parent: Place | None) -> None:
+        """`parent`: what it answers, where that is the account's own; None where it is someone else's."""
+        number = self._number_of(answer)
+        if parent is None:
+            self._verdicts[number] = self._YES
+        else:
+            self._parents[number] = self._number_of(parent)
+
+    def has(self, place: Place) -> bool:
+        number, path = self._numbers.get(place), []
+        while number != NOWHERE and self._verdicts[number] == self._UNKNOWN:
+            self._verdicts[number] = self._NO  # for now, so that a ring ends
+            path.append(number)
+            number = self._parents[number]
+        verdict = self._NO if number == NOWHERE else self._verdicts[number]
+        for number in path:
+            self._verdicts[number] = verdict
+        return verdict == self._YES
+
+    def _number_of(self, place: Place) -> int:
+        number = self._numbers.setdefault(place, len(self._numbers))
+        if number == len(self._parents):
+            self._parents.append(NOWHERE)
+            self._verdicts.append(self._UNKNOWN)
+        return number
 
 
 def why_left_out(post: Post, text: str, settings: DatasetSettings, *, is_talk: bool = False) -> str | None:
@@ -176,38 +197,44 @@ def _warned(part: Part) -> str:
     return f"[{part.warning}] {part.text}".strip() if part.warning else part.text
 
 
-def join_threads(parts: Iterable[Part], joint: str) -> Iterator[Part]:
+def join_threads(parts: Iterable[Part], joint: str, new_store: NewStore = list) -> Iterator[Part]:
     """Each thread as one part where its first post stood; repeated ids come last, so that they are the duplicates.
 
     >>> parts = [Part("a", "One", "1"), Part("a", "Two", "2", "1"), Part("a", "Else", "3")]
     >>> [part.text for part in join_threads(parts, " ")]
     ['One Two', 'Else']
     """
-    every = list(parts)
-    places: dict[tuple[str, str], int] = {}
+    every: Store[Part] = new_store()
+    places = Places()
+    roles = bytearray()
+    for place, part in enumerate(parts):
+        is_first = part.id is None or places.setdefault((part.account, part.id), place) == place
+        roles.append(_FIRST if is_first else _REPEATED)
+        every.append(part)
+    next_of = _continuations(every, places, roles)
     for place, part in enumerate(every):
-        if part.id is not None:
-            places.setdefault((part.account, part.id), place)
-    repeats = {i for i, part in enumerate(every) if part.id is not None and places[part.account, part.id] != i}
-    next_of = _continuations(every, places, repeats)
-    left = dict.fromkeys(i for i in range(len(every)) if i not in repeats)
-    continuing = set(next_of.values())
-    for first in [i for i in left if i not in continuing]:
-        yield from _joined([every[i] for i in _walk(first, next_of, left)], joint)
-    yield from (every[i] for i in left)  # posts that answer each other in a ring
-    yield from (every[i] for i in sorted(repeats))
+        if roles[place] == _FIRST:
+            roles[place] = _JOINED
+            yield from _joined([part, *(every[later] for later in _walk(place, next_of, roles))], joint)
+    yield from (part for place, part in enumerate(every) if roles[place] == _CONTINUING)  # each other's, in a ring
+    yield from (part for place, part in enumerate(every) if roles[place] == _REPEATED)
 
 
-def _continuations(every: list[Part], places: dict[tuple[str, str], int], repeats: set[int]) -> dict[int, int]:
-    """From a post to the earliest answer that its account gave to it."""
-    next_of: dict[int, int] = {}
+_FIRST, _CONTINUING, _REPEATED, _JOINED = range(4)  # what a part is in its thread
+
+
+def _continuations(every: Store[Part], places: Places, roles: bytearray) -> array[int]:
+    """From a post to the earliest answer that its account gave to it, or NOWHERE."""
+    next_of = array("I", [NOWHERE]) * len(every)
     for place, part in enumerate(every):
-        parent = places.get((part.account, part.reply_to)) if part.reply_to is not None else None
-        if parent is None or parent == place or place in repeats:
+        parent = places.get((part.account, part.reply_to)) if part.reply_to is not None else NOWHERE
+        if parent in (NOWHERE, place) or roles[place] == _REPEATED:
             continue
-        rival = next_of.get(parent)
-        if rival is None or _age(part) < _age(every[rival]):
+        rival = next_of[parent]
+        if rival == NOWHERE or _age(part) < _age(every[rival]):
             next_of[parent] = place
+    for place in filter(lambda place: place != NOWHERE, next_of):
+        roles[place] = _CONTINUING
     return next_of
 
 
@@ -217,19 +244,20 @@ def _age(part: Part) -> tuple[bool, datetime, int, str]:
     return written is None, written or datetime.max.replace(tzinfo=UTC), len(identity), identity
 
 
-def _walk(first: int, next_of: dict[int, int], left: dict[int, None]) -> Iterator[int]:
-    place: int | None = first
-    while place is not None:
-        del left[place]
+def _walk(first: int, next_of: array[int], roles: bytearray) -> Iterator[int]:
+    """The places of a thread behind its first post."""
+    place = next_of[first]
+    while place != NOWHERE:
+        roles[place] = _JOINED
         yield place
-        place = next_of.get(place)
+        place = next_of[place]
 
 
 def _joined(thread: list[Part], joint: str) -> Iterator[Part]:
     """One text, or several where the thread is longer than what training reads."""
     gathered, size = [thread[0]], _size_bytes(thread[0])
     for part in thread[1:]:
-        part = dataclasses.replace(part, text=without_leading_mentions(part.text))
+        part = part._replace(text=without_leading_mentions(part.text))
         size += _size_bytes(part)
         if size > LONGEST_THREAD:
             yield _one(gathered, joint)
@@ -249,4 +277,4 @@ def _one(parts: list[Part], joint: str) -> Part:
         return first
     texts = [part.text if part.warning == before.warning else _warned(part) for before, part in pairwise(parts)]
     ids = tuple(part.id for part in rest)
-    return dataclasses.replace(first, text=joint.join(filter(None, [first.text, *texts])), joined=ids)
+    return first._replace(text=joint.join(filter(None, [first.text, *texts])), joined=ids)

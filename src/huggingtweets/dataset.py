@@ -17,12 +17,17 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import itertools
 import random
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from huggingtweets.botdir import lines_as
+from huggingtweets.bulk import NewStore, Places, Store
 from huggingtweets.cleaning import is_retweet, is_short
 from huggingtweets.config import FEW_CHARACTERS, MIN_CHARACTERS, DatasetSettings
 from huggingtweets.curation import LEFT_OUT, Part, conversations, finished, join_threads, part_of, why_left_out
@@ -37,11 +42,11 @@ PIECE_LETTERS = 5
 SEPARATOR_CHARACTERS = len("<|endoftext|>")  # original: its thresholds count the joined text
 SPARE = 4  # candidates for each post that an update holds out; some of them repeat what was trained on
 LANGUAGE_SAMPLE_POSTS = 1_000  # detection takes 0.3 ms a post
+PROGRESS_POSTS = 1_000
 MIN_LANGUAGE_SHARE = 0.05  # below this it is mostly the detector's error on short posts
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """One clean post."""
 
     account: str
@@ -57,6 +62,11 @@ class Text:
         if not (isinstance(account, str) and isinstance(text, str)):
             raise TypeError("account and text must be strings")
         return cls(account, text)
+
+
+def read_texts(path: Path) -> Iterator[Text]:
+    """The texts of a `train.jsonl` or `holdout.jsonl`, one at a time; raises BotError when a line is damaged."""
+    return lines_as(path, Text.from_json)
 
 
 @dataclass(frozen=True)
@@ -75,54 +85,70 @@ def build_dataset(
 
     Raises TooLittleText when an account has fewer than 6,000 characters left, the original's threshold.
     """
-    settings = settings or DatasetSettings()
-    curated = curate(posts, settings)
-    kept, counts = curated.kept, curated.counts
-    characters = {account: joined_length(texts) for account, texts in kept.items()}
-    warnings = check_size(counts, characters) + curated.warnings
-    train, holdout, set_aside = split(kept, settings, trained)
-    if set_aside > len(train):
+    parts, report = divide(posts, settings or DatasetSettings(), trained)
+    return Dataset(list(parts.train), parts.holdout, report)
+
+
+def divide(
+    posts: Iterable[Post],
+    settings: DatasetSettings,
+    trained: Collection[str] = (),
+    new_store: NewStore = list,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Split, DatasetReport]:
+    """What `build_dataset` does, with the kept texts in stores of the caller's choice.
+
+    `on_progress` hears how many of the kept posts have been compared with the held-out ones.
+    """
+    curated = curate(posts, settings, new_store)
+    characters = {account: joined_length(texts) for account, texts in curated.kept.items()}
+    warnings = check_size(curated.counts, characters) + curated.warnings
+    parts = split(curated.kept, settings, trained, on_progress)
+    if parts.set_aside > len(parts.train):
         warnings.append(
-            f"The posts are much alike: {set_aside} nearly repeat a held-out post and are left out of training. "
+            f"The posts are much alike: {parts.set_aside} nearly repeat a held-out post and are left out of training. "
             "--holdout 0 trains on all of them, but then nothing can be measured."
         )
-    languages = detect_languages([text.text for text in train], settings.seed)
+    languages = detect_languages(parts.train, settings.seed)
     report = DatasetReport(
-        counts=counts,
+        counts=curated.counts,
         characters=characters,
-        train_posts=len(train),
-        holdout_posts=len(holdout),
-        set_aside_posts=set_aside,
+        train_posts=len(parts.train),
+        holdout_posts=len(parts.holdout),
+        set_aside_posts=parts.set_aside,
         language=next(iter(languages), None),
         languages=languages,
         warnings=warnings,
         scrubbed_posts=curated.scrubbed_posts,
     )
-    return Dataset(train, holdout, report)
+    return parts, report
 
 
 @dataclass(frozen=True)
 class Curated:
     """The kept texts of each account, and what became of every post."""
 
-    kept: dict[str, list[Text]]
+    kept: dict[str, Store[Text]]
     counts: dict[str, Counts]
     scrubbed_posts: int  # of the kept
     warnings: list[str]
 
 
-def curate(posts: Iterable[Post], settings: DatasetSettings) -> Curated:
+def curate(posts: Iterable[Post], settings: DatasetSettings, new_store: NewStore = list) -> Curated:
     """Everything but the split; every post is counted exactly once."""
-    kept: dict[str, list[Text]] = defaultdict(list)
+    kept: dict[str, Store[Text]] = defaultdict(new_store)
     tallies: dict[str, Counter[str]] = defaultdict(Counter)
-    seen: set[bytes] = set()
-    parts = _wanted(posts, settings, tallies)
-    for part in join_threads(parts, "\n" if settings.keep_newlines else " ") if settings.join_threads else parts:
+    seen = Places()
+    parts = _wanted(posts, settings, tallies, new_store)
+    if settings.join_threads:
+        parts = join_threads(parts, "\n" if settings.keep_newlines else " ", new_store)
+    for number, part in enumerate(parts):
         text, scrubbed = finished(part, settings)
-        reason = _why_dropped(part, text, settings, seen)
+        reason = _why_dropped(part, text, settings, seen, number)
         tally = tallies[part.account]
-        tally[_JOINED] += len(part.joined)
         tally[reason or _KEPT] += 1
+        if part.joined:
+            tally[_JOINED] += len(part.joined)
         if reason is None:
             kept[part.account].append(Text(part.account, text))
             tally[_SCRUBBED] += scrubbed
@@ -138,9 +164,11 @@ _RETWEET, _SHORT, _DUPLICATE, _KEPT = "retweet", "short", "duplicate", "kept"
 _JOINED, _SCRUBBED, _UNRATED = "joined", "scrubbed", "unrated"
 
 
-def _wanted(posts: Iterable[Post], settings: DatasetSettings, tallies: dict[str, Counter[str]]) -> Iterator[Part]:
+def _wanted(
+    posts: Iterable[Post], settings: DatasetSettings, tallies: dict[str, Counter[str]], new_store: NewStore
+) -> Iterator[Part]:
     drops_replies = settings.replies == "drop"
-    for post, is_talk in conversations(posts) if drops_replies else ((post, False) for post in posts):
+    for post, is_talk in conversations(posts, new_store) if drops_replies else ((post, False) for post in posts):
         tally = tallies[post.account]
         if is_retweet(post, settings):
             tally[_RETWEET] += 1
@@ -150,26 +178,22 @@ def _wanted(posts: Iterable[Post], settings: DatasetSettings, tallies: dict[str,
         if reason is not None:
             tally[reason] += 1
             continue
-        tally[_UNRATED] += settings.min_likes is not None and post.likes is None
+        if settings.min_likes is not None and post.likes is None:
+            tally[_UNRATED] += 1
         yield part
 
 
-def _why_dropped(part: Part, text: str, settings: DatasetSettings, seen: set[bytes]) -> str | None:
+def _why_dropped(part: Part, text: str, settings: DatasetSettings, seen: Places, number: int) -> str | None:
     if is_short(without_placeholders(text) if settings.scrub else text):
         return _SHORT
-    return _DUPLICATE if settings.drop_duplicates and _seen_before(part, text, seen) else None
+    return _DUPLICATE if settings.drop_duplicates and _seen_before(part, text, seen, number) else None
 
 
-def _seen_before(part: Part, text: str, seen: set[bytes]) -> bool:
-    """An account may have millions of posts, so what was seen is kept as digests."""
-    marks = {_digest(part.account, "text", text), *(_digest(part.account, "id", known) for known in part.ids)}
-    known = not marks.isdisjoint(seen)
-    seen |= marks
-    return known
-
-
-def _digest(*parts: str) -> bytes:
-    return hashlib.blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=16).digest()
+def _seen_before(part: Part, text: str, seen: Places, number: int) -> bool:
+    """Whether an earlier number's part had the text or one of the ids; keeps in `seen` what this one has."""
+    first = [seen.setdefault((part.account, "text", text), number)]
+    first += [seen.setdefault((part.account, "id", known), number) for known in part.ids]
+    return min(first) < number
 
 
 def _counts(tally: Counter[str]) -> Counts:
@@ -183,7 +207,7 @@ def _unrated_words(account: str, posts: int) -> str:
     return f"@{account}: {posts:,} posts don't say how many likes they have; --min-likes does not leave them out."
 
 
-def joined_length(texts: Sequence[Text]) -> int:
+def joined_length(texts: Store[Text]) -> int:
     """Characters of the posts joined by the original's separator, which its thresholds count."""
     return sum(len(text.text) for text in texts) + SEPARATOR_CHARACTERS * max(0, len(texts) - 1)
 
@@ -209,47 +233,88 @@ def check_size(counts: dict[str, Counts], characters: dict[str, int]) -> list[st
     return warnings
 
 
+@dataclass(frozen=True)
+class Chosen(Collection[Text]):
+    """Some of the kept texts, account after account, read from their stores each time anew."""
+
+    kept: Mapping[str, Store[Text]]
+    marks: bytearray  # for each of them 1 or 0
+
+    def __iter__(self) -> Iterator[Text]:
+        return itertools.compress(itertools.chain.from_iterable(self.kept.values()), self.marks)
+
+    def __len__(self) -> int:
+        return self.marks.count(1)
+
+    def __contains__(self, text: object) -> bool:
+        return any(text == other for other in self)
+
+
+@dataclass(frozen=True)
+class Split:
+    """What is trained on, what is held out, and how many near-duplicates of the held-out are in neither."""
+
+    train: Chosen
+    holdout: list[Text]
+    set_aside: int
+
+
 def split(
-    kept: dict[str, list[Text]], settings: DatasetSettings, trained: Collection[str] = ()
-) -> tuple[list[Text], list[Text], int]:
-    """Training texts, held-out texts, and how many near-duplicates were set aside."""
-    share = settings.holdout_max_posts // len(kept)
-    sizes = {account: min(share, round(settings.holdout_fraction * len(texts))) for account, texts in kept.items()}
-    candidates = {account: _ranked(texts, sizes[account], settings.seed, trained) for account, texts in kept.items()}
-    spoiled = _spoiled(kept, candidates, trained)
-    holdout: list[Text] = []
-    rest: list[Text] = []
-    for account, texts in kept.items():
-        chosen = set([i for i in candidates[account] if (account, i) not in spoiled][: sizes[account]])
-        holdout += [text for i, text in enumerate(texts) if i in chosen]
-        rest += [text for i, text in enumerate(texts) if i not in chosen]
+    kept: Mapping[str, Store[Text]],
+    settings: DatasetSettings,
+    trained: Collection[str] = (),
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Split:
+    """Divides the kept texts; raises TooLittleText where nothing would be left to train on."""
+    held_out = _held_out(kept, settings, trained)
+    holdout = [kept[account][place] for account, places in held_out.items() for place in sorted(places)]
     repeats = NearDuplicates(text.text for text in holdout)
-    train = [text for text in rest if not repeats.has(text.text)]
-    if not train:
+    marks, total = bytearray(), sum(map(len, kept.values()))
+    for account, texts in kept.items():
+        for place, text in enumerate(texts):
+            marks.append(place not in held_out[account] and not repeats.has(text.text))
+            if len(marks) % PROGRESS_POSTS == 0:
+                on_progress(len(marks), total)
+    train = Chosen(kept, marks)
+    if not len(train):
         raise TooLittleText(
             "Every post nearly repeats a held-out one, so nothing is left to train on.",
             why="The account posts the same few sentences again and again.",
             next="add --holdout 0 to train on all of them, without scores",
         )
-    return train, holdout, len(rest) - len(train)
+    return Split(train, holdout, total - len(holdout) - len(train))
 
 
-def _ranked(texts: list[Text], size: int, seed: int, trained: Collection[str]) -> list[int]:
+def _held_out(
+    kept: Mapping[str, Store[Text]], settings: DatasetSettings, trained: Collection[str]
+) -> dict[str, set[int]]:
+    """The places of each account's held-out texts."""
+    share = settings.holdout_max_posts // len(kept)
+    sizes = {account: min(share, round(settings.holdout_fraction * len(texts))) for account, texts in kept.items()}
+    candidates = {account: _ranked(texts, sizes[account], settings.seed, trained) for account, texts in kept.items()}
+    spoiled = _spoiled(kept, candidates, trained)
+    return {
+        account: set([place for place in places if (account, place) not in spoiled][: sizes[account]])
+        for account, places in candidates.items()
+    }
+
+
+def _ranked(texts: Store[Text], size: int, seed: int, trained: Collection[str]) -> list[int]:
     """The places of the texts that may be held out, first choice first; some to spare where a model exists already."""
-    if not trained:
-        return heapq.nsmallest(size, range(len(texts)), key=lambda i: _rank(texts[i], seed))
-    free = (i for i, text in enumerate(texts) if mark(text) not in trained)
-    return heapq.nsmallest(SPARE * size, free, key=lambda i: _rank(texts[i], seed))
+    ranked = (
+        (_rank(text, seed), place) for place, text in enumerate(texts) if not trained or mark(text) not in trained
+    )
+    return [place for _, place in heapq.nsmallest(SPARE * size if trained else size, ranked)]
 
 
 def _spoiled(
-    kept: dict[str, list[Text]], candidates: dict[str, list[int]], trained: Collection[str]
+    kept: Mapping[str, Store[Text]], candidates: dict[str, list[int]], trained: Collection[str]
 ) -> set[tuple[str, int]]:
     """Which candidates nearly repeat a text that the model was trained on: a score on them would measure memory."""
     if not trained:
         return set()
-    places = [(account, i) for account, those in candidates.items() for i in those]
-    repeats = NearDuplicates(kept[account][i].text for account, i in places)
+    places = [(account, place) for account, those in candidates.items() for place in those]
+    repeats = NearDuplicates(kept[account][place].text for account, place in places)
     known = (text for texts in kept.values() for text in texts if mark(text) in trained)
     return {places[number] for text in known for number in repeats.of(text.text)}
 
@@ -285,9 +350,10 @@ class NearDuplicates:
     def of(self, text: str) -> Iterator[int]:
         """The places of those that the text nearly repeats."""
         pieces = _pieces(text)
-        shared: Counter[int] = Counter()
-        for piece in pieces:
-            shared.update(self._texts_with.get(piece, ()))
+        known = self._texts_with.keys() & pieces
+        if len(known) < NEAR_DUPLICATE * len(pieces):  # of which any one text has no more
+            return
+        shared = Counter(itertools.chain.from_iterable(self._texts_with[piece] for piece in known))
         for number, both in shared.items():
             if both >= NEAR_DUPLICATE * (len(pieces) + self._sizes[number] - both):
                 yield number
@@ -299,35 +365,46 @@ def _pieces(text: str) -> set[str]:
 
 
 def epoch(train: Sequence[Text], number: int, seed: int) -> list[str]:
-    """The texts of one epoch in training order: accounts balanced by characters, shuffled anew each epoch."""
+    """The texts of one epoch in training order."""
+    accounts, characters = [text.account for text in train], [len(text.text) for text in train]
+    return [train[place].text for place in epoch_order(accounts, characters, number, seed)]
+
+
+def epoch_order(accounts: Iterable[Hashable], characters: Sequence[int], number: int, seed: int) -> array[int]:
+    """The places of one epoch's texts: accounts balanced by characters, shuffled anew each epoch.
+
+    >>> sorted(epoch_order("aab", [10, 10, 20], number=0, seed=0))
+    [0, 1, 2]
+    """
     rng = random.Random(f"{seed}-{number}")
-    accounts: dict[str, list[str]] = defaultdict(list)
-    for text in train:
-        accounts[text.account].append(text.text)
-    longest = max(sum(map(len, texts)) for texts in accounts.values())
-    order = [text for texts in accounts.values() for text in _repeated(texts, longest, rng)]
+    places_of: dict[Hashable, array[int]] = defaultdict(lambda: array("I"))
+    for place, account in enumerate(accounts):
+        places_of[account].append(place)
+    longest = max(sum(characters[place] for place in places) for places in places_of.values())
+    order = array("I")
+    for places in places_of.values():
+        order.extend(_repeated(places, characters, longest, rng))
     rng.shuffle(order)
     return order
 
 
-def _repeated(texts: list[str], characters: int, rng: random.Random) -> list[str]:
-    """The texts over and over, each round in another order, until they are that long; the longest just once."""
-    repeated: list[str] = []
+def _repeated(places: array[int], characters: Sequence[int], longest: int, rng: random.Random) -> Iterator[int]:
+    """The places over and over, each round in another order, until their texts are that long; the longest just once."""
     length = 0
-    while length < characters:
-        round_ = rng.sample(texts, len(texts))
-        for text in round_:
-            if length >= characters:
+    while length < longest:
+        for place in rng.sample(places, len(places)):
+            if length >= longest:
                 break
-            repeated.append(text)
-            length += len(text)
-    return repeated
+            yield place
+            length += characters[place]
 
 
-def detect_languages(texts: Sequence[str], seed: int) -> dict[str, float]:
+def detect_languages(texts: Collection[Text], seed: int) -> dict[str, float]:
     """ISO 639-1 codes with their share of the posts, largest first; from a seeded sample of the posts."""
-    sample = random.Random(seed).sample(texts, min(len(texts), LANGUAGE_SAMPLE_POSTS))
-    tally = Counter(likeliest(text) for text in sample)
+    sample = random.Random(seed).sample(range(len(texts)), min(len(texts), LANGUAGE_SAMPLE_POSTS))
+    wanted = set(sample)
+    found = {place: likeliest(text.text) for place, text in enumerate(texts) if place in wanted}
+    tally = Counter(found[place] for place in sample)
     shares = {language: round(count / len(sample), 3) for language, count in tally.most_common()}
     main = dict(list(shares.items())[:1])
     return main | {language: share for language, share in shares.items() if share >= MIN_LANGUAGE_SHARE}

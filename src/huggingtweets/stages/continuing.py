@@ -16,16 +16,16 @@ import random
 import shutil
 from collections.abc import Sequence
 
-from huggingtweets.botdir import BotDir, key_of, new_folder, read_lines_as, storage_errors, write_text
+from huggingtweets.botdir import BotDir, key_of, new_folder, storage_errors, write_text
 from huggingtweets.config import BotSettings
-from huggingtweets.dataset import Text, mark
+from huggingtweets.dataset import Text, mark, read_texts
 
 REPLAYED = 0.5  # old texts for each new one; measured, see docs/log.md
 
 
 def keep_previous(bot: BotDir, settings: BotSettings) -> None:
     """Before posts are added, of a bot whose model was trained on its dataset."""
-    marks = trained_marks(bot) | {mark(text) for text in read_lines_as(bot.train_posts, Text.from_json)}
+    marks = trained_marks(bot) | {mark(text) for text in read_texts(bot.train_posts)}
     with new_folder(bot.previous) as folder:
         for file in bot.model.iterdir():
             with storage_errors(bot.previous):
@@ -73,7 +73,7 @@ def continued_from(bot: BotDir) -> str | None:
 
 def has_new_texts(bot: BotDir) -> bool:
     marks = trained_marks(bot)
-    return any(mark(text) not in marks for text in read_lines_as(bot.train_posts, Text.from_json))
+    return any(mark(text) not in marks for text in read_texts(bot.train_posts))
 
 
 def lesson(texts: Sequence[Text], marks: frozenset[str], seed: int, replayed: float = REPLAYED) -> list[Text]:

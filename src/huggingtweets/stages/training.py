@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from huggingtweets.bot import save_bot
-from huggingtweets.botdir import BotDir, file_digest, key_of, read_as, read_lines_as, write_json
+from huggingtweets.botdir import BotDir, file_digest, key_of, read_as, storage_errors, write_json
 from huggingtweets.config import BotSettings
-from huggingtweets.dataset import Text, epoch
+from huggingtweets.dataset import Text, read_texts
 from huggingtweets.lineage import fact_of
 from huggingtweets.reports import Listener, Notice, StageDone, StageStarted, TrainReport
 from huggingtweets.stages.continuing import continued_from, has_new_texts, lesson, trained_marks
@@ -20,7 +21,7 @@ from huggingtweets.voice import habits_of
 
 if TYPE_CHECKING:
     from huggingtweets.bases import Base
-    from huggingtweets.training import Progress
+    from huggingtweets.planning import Progress
 
 
 def train(bot: BotDir, settings: BotSettings, listen: Listener) -> TrainReport:
@@ -91,26 +92,25 @@ def _keep_model(bot: BotDir, key: str, listen: Listener) -> TrainReport:
 def _train_and_save(bot: BotDir, base: Base, settings: BotSettings, checkpoint: Path, listen: Listener) -> TrainReport:
     from huggingtweets import batches, training
     from huggingtweets.bases import load_base, load_folder
+    from huggingtweets.corpus import Corpus
     from huggingtweets.devices import choose_device
 
     device = choose_device(settings.training.device, settings.training.threads)
-    texts = read_lines_as(bot.train_posts, Text.from_json)
+    texts: Iterable[Text] = read_texts(bot.train_posts)
     if continued_from(bot) is None:
         model, tokenizer = load_base(base)
     else:
-        texts = lesson(texts, trained_marks(bot), settings.training.seed)
+        texts = lesson(list(texts), trained_marks(bot), settings.training.seed)
         model, tokenizer = load_folder(bot.previous)
     listen(Notice(f"Computing on {device}"))
     chosen = settings.training.for_device(device.name)
     limit = min(chosen.max_post_tokens, batches.max_tokens_of(model) or chosen.max_post_tokens)
-
-    def posts_of_epoch(number: int) -> list[list[int]]:
-        return batches.encode(epoch(texts, number, chosen.seed), tokenizer, limit)
-
+    with storage_errors(bot.path):
+        corpus = Corpus(texts, tokenizer, limit, chosen.seed, bot.path)
     with StepLog(bot.train_log, chosen.log_every_steps, listen) as log:
         done = training.train(
             model,
-            posts_of_epoch,
+            corpus.posts_of_epoch,
             chosen,
             device,
             checkpoint=checkpoint,
@@ -118,7 +118,7 @@ def _train_and_save(bot: BotDir, base: Base, settings: BotSettings, checkpoint: 
             on_plan=lambda plan: listen(Notice(plan)),
         )
     save_bot(model.cpu(), tokenizer, bot.model, cleaning=settings.dataset)
-    passes = done.tokens / max(1, sum(len(post) - 1 for post in posts_of_epoch(0)))
+    passes = done.tokens / max(1, sum(length - 1 for length in corpus.lengths_of_epoch(0)))
     shown = {**chosen.identity, "device": device.name, "threads": device.threads}
     return _train_report(base, done, chosen.log_every_steps, passes, shown, model.num_parameters(), device.dtype)
 
@@ -144,6 +144,7 @@ def _train_report(
         first_loss=sum(first) / len(first),
         final_loss=sum(last) / len(last),
         plan=done.plan,
+        plans=done.plans,
     )
 
 
