@@ -77,7 +77,7 @@ def test_of_several_posts_the_one_with_the_most_in_common_is_shown() -> None:
 def test_a_post_does_not_copy_itself_but_its_double() -> None:
     posts = ["a b c d e f", "g h i j k l", "a b c d e f"]
     assert find_copies(posts[:2], posts, own=[0, 1]) == ["a b c d e f", None]
-    assert copying([None, "x"], posts, [0, 1]).to_json() == {
+    assert copying([None, "x"], posts, dict(enumerate(posts[:2]))).to_json() == {
         "share": 0.5,
         "predictions": 2,
         "own_share": 0.5,

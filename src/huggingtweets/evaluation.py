@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -125,9 +125,12 @@ def _runs(words: Sequence[str], length: int) -> Iterator[tuple[str, ...]]:
     return (tuple(words[i : i + length]) for i in range(len(words) - length + 1))
 
 
-def copying(copies: Sequence[str | None], own_posts: Sequence[str], own_sample: Sequence[int]) -> Copying:
-    """The share of predictions that copy, beside how often the account's own posts repeat one another."""
-    repeats = find_copies([own_posts[i] for i in own_sample], own_posts, own=own_sample)
+def copying(copies: Sequence[str | None], own_posts: Iterable[str], own_sample: Mapping[int, str]) -> Copying:
+    """The share of predictions that copy, beside how often the account's own posts repeat one another.
+
+    `own_sample` are some of the posts, under their places among them.
+    """
+    repeats = find_copies(list(own_sample.values()), own_posts, own=list(own_sample))
     return Copying(share=_share(copies), predictions=len(copies), own_share=_share(repeats), own_posts=len(own_sample))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 
 from huggingtweets.bot import Bot
-from huggingtweets.botdir import BotDir, file_digest, key_of, read_as, read_lines_as, write_json, write_jsonl
+from huggingtweets.botdir import BotDir, file_digest, key_of, read_as, write_json, write_jsonl
 from huggingtweets.config import DEFAULT_PROMPT, LARGEST_SEED, BotSettings
-from huggingtweets.dataset import Text
+from huggingtweets.dataset import read_texts
 from huggingtweets.errors import StageMissing
 from huggingtweets.reports import Advanced, EvalReport, Listener, Notice, Sample, StageDone, StageStarted
 from huggingtweets.stages.inputs import data_digest, need
@@ -51,15 +51,14 @@ def _score(bot: BotDir, settings: BotSettings, listen: Listener) -> tuple[EvalRe
     from huggingtweets.devices import choose_device
 
     device = choose_device(settings.training.device, settings.training.threads)
-    posts = [text.text for text in read_lines_as(bot.train_posts, Text.from_json)]
-    held_out = [text.text for text in read_lines_as(bot.holdout_posts, Text.from_json)]
+    held_out = [text.text for text in read_texts(bot.holdout_posts)]
     predicting = PREDICTION_WORK * (SHOWN_PREDICTIONS + UNPROMPTED_PREDICTIONS)
     total = predicting + 2 * len(held_out)
 
     def advance(before: int, work: int = 1) -> Callable[[int], None]:
         return lambda done: listen(Advanced("evaluate", before + work * done, total))
 
-    samples = _predict(Bot(bot.path), settings, posts, listen, advance(0, PREDICTION_WORK))
+    samples = _predict(Bot(bot.path), settings, listen, advance(0, PREDICTION_WORK))
     scores = {}
     for number, folder in enumerate((bot.model, find_base(settings.base).folder)):
         if held_out:
@@ -67,20 +66,25 @@ def _score(bot: BotDir, settings: BotSettings, listen: Listener) -> tuple[EvalRe
             progress = advance(predicting + number * len(held_out))
             scores[number] = evaluation.score_held_out(model, tokenizer, held_out, device, progress)
     unprompted = [sample for sample in samples if not sample.prompt]
-    own = random.Random(settings.seed).sample(range(len(posts)), min(OWN_POSTS, len(posts)))
+    number = sum(1 for _ in _own_posts(bot))
+    places = set(random.Random(settings.seed).sample(range(number), min(OWN_POSTS, number)))
+    own = {place: text for place, text in enumerate(_own_posts(bot)) if place in places}
     report = EvalReport(
         bot=scores.get(0),
         base=scores.get(1),
-        copying=evaluation.copying([sample.copied_from for sample in unprompted], posts, own),
+        copying=evaluation.copying([sample.copied_from for sample in unprompted], _own_posts(bot), own),
         distinct_1=evaluation.distinct([sample.text for sample in unprompted], 1),
         distinct_2=evaluation.distinct([sample.text for sample in unprompted], 2),
     )
     return report, samples
 
 
-def _predict(
-    bot: Bot, settings: BotSettings, posts: Sequence[str], listen: Listener, on_progress: Callable[[int], None]
-) -> list[Sample]:
+def _own_posts(bot: BotDir) -> Iterator[str]:
+    """What was trained on, one at a time."""
+    return (text.text for text in read_texts(bot.train_posts))
+
+
+def _predict(bot: Bot, settings: BotSettings, listen: Listener, on_progress: Callable[[int], None]) -> list[Sample]:
     """The predictions to show, then the unprompted ones that are scored, each with the post it copies."""
     from huggingtweets.evaluation import find_copies
 
@@ -96,7 +100,7 @@ def _predict(
         )
         texts += [(prompt, text) for text in some]
         on_progress(len(texts))
-    copies = find_copies([text for _, text in texts], posts)
+    copies = find_copies([text for _, text in texts], _own_posts(bot.dir))
     return [Sample(prompt, text, copy) for (prompt, text), copy in zip(texts, copies, strict=True)]
 
 
