@@ -9,7 +9,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -77,3 +79,28 @@ def _usable_cores() -> int:
     """Cores this process may run on, but not the hyper-threads that torch leaves out by default."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(allowed, torch.get_num_threads()))
+
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+_LARGEST, _USUAL = 2**31 - 1, 128 * 1024  # bytes; the usual ones are glibc's
+
+
+@contextlib.contextmanager
+def reused_memory() -> Iterator[None]:
+    """Freed memory is used again instead of given back to the system, until the end of the context.
+
+    By default glibc hands a freed tensor back and asks for the next one anew, and the system clears each of its pages:
+    147,000 pages and 15 % of the CPU time of a training step of the 135M base (docs/log.md). Without glibc no change.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is None:
+        yield
+        return
+    try:
+        for threshold in (_TRIM_THRESHOLD, _MMAP_THRESHOLD):
+            mallopt(threshold, _LARGEST)
+        yield
+    finally:
+        for threshold in (_TRIM_THRESHOLD, _MMAP_THRESHOLD):
+            mallopt(threshold, _USUAL)
+        ctypes.CDLL(None).malloc_trim(0)

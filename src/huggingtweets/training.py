@@ -26,7 +26,7 @@ from transformers import PreTrainedModel
 from huggingtweets.batches import group, honours_packing, pack, pad, token_losses
 from huggingtweets.botdir import make_folder, put_in_place, storage_errors
 from huggingtweets.config import TrainingSettings
-from huggingtweets.devices import Device
+from huggingtweets.devices import Device, reused_memory
 from huggingtweets.errors import BotError
 from huggingtweets.planning import Progress, advance, plan_in_words, planned, share_of_peak
 
@@ -38,6 +38,7 @@ Posts = list[list[int]]  # each `[start] tokens [end]`, see `batches`
 OnStep = Callable[[int, Mapping[str, float]], None]
 
 
+@reused_memory()
 def train(
     model: PreTrainedModel,
     posts_of_epoch: Callable[[int], Iterable[list[int]]],
