@@ -18,6 +18,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from huggingtweets.bases import load_folder
 from huggingtweets.bot import Bot, save_bot
@@ -26,9 +27,10 @@ from huggingtweets.config import LARGEST_SEED, SamplingSettings
 from huggingtweets.errors import BotError
 from huggingtweets.privacy import neutral_mentions
 from huggingtweets.voice import Voice, _Growing, tidy, voice_in
-from huggingtweets.writers import fast
+from huggingtweets.writers import fast, outliers
 from huggingtweets.writers.base import Order
 from huggingtweets.writers.fast import FastWriter, fast_writer
+from huggingtweets.writers.outliers import spread_outliers
 from huggingtweets.writers.plain import PlainWriter
 
 SHARPER = 10  # a random model finds all tokens alike; this one prefers some
@@ -89,6 +91,78 @@ def test_log_probabilities_are_those_of_transformers(
     found = log_probabilities(tmp_path / "fast", ids, kind)
     assert (found - expected).abs().max() < bound
     assert (expected.exp() * (expected - found)).sum(-1).mean() < bound / 20
+
+
+# --- outliers ------------------------------------------------------------------------------------------------------
+
+SHAPE = {"vocab_size": 60, "hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4}
+GROUPED = {"num_key_value_heads": 2, "head_dim": 6}
+
+
+def random_model(family: str, **settings: object) -> PreTrainedModel:
+    """Nothing in it is one or zero, as norms and biases of new models are."""
+    torch.manual_seed(0)
+    model: PreTrainedModel = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **SHAPE, **settings)).eval()
+    for parameter in model.parameters():
+        parameter.data += torch.randn_like(parameter) / 4
+    return model
+
+
+def log_softmax(model: PreTrainedModel) -> torch.Tensor:
+    with torch.no_grad():
+        logits: torch.Tensor = model(torch.arange(30)[None]).logits  # (1, T, V)
+    return logits.log_softmax(-1)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        ("gpt2", {}),
+        ("llama", GROUPED),
+        ("llama", {**GROUPED, "attention_bias": True, "mlp_bias": True}),
+        *((family, GROUPED) for family in ("mistral", "qwen2", "qwen3")),
+    ],
+)
+def test_a_model_without_outliers_computes_the_same(family: str, settings: dict[str, object], tied: bool) -> None:
+    model = random_model(family, tie_word_embeddings=tied, **settings)
+    expected = log_softmax(model)
+    hidden = model.get_input_embeddings().weight.clone()
+    spread_outliers(model, [[1, 2, 3], [4]])
+    assert (model.get_input_embeddings().weight - hidden).abs().max() > 0.1
+    assert expected.std() > 1  # else anything would agree
+    assert (log_softmax(model) - expected).abs().max() < 1e-4
+
+
+def test_a_model_of_another_family_is_left_alone() -> None:
+    model = random_model("gpt_neox")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    spread_outliers(model, [[1, 2, 3], [4]])
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+
+
+def test_int8_loses_less_without_outliers(bot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokenizer = load_folder(bot.dir.model)
+    last_norm = model.transformer.ln_f if bot.name == "gpt2" else model.model.norm
+    model.config.tie_word_embeddings = False
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.clone())
+    last_norm.weight.data[3] *= 300
+    model.lm_head.weight.data[:, 3] /= 300
+    save_bot(model, tokenizer, tmp_path / "model")
+    monkeypatch.setattr(fast, "LARGEST_DIVERGENCE", 100)
+    ids = [3, *range(5, 60)]
+    with torch.no_grad():
+        expected = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+    losses = []
+    for folder, rewrite in (("spread", spread_outliers), ("plain", lambda model, probes: None)):
+        monkeypatch.setattr(outliers, "spread_outliers", rewrite)
+        assert fast_writer(tmp_path / "model", tmp_path / folder, "", lambda text: None)
+        found = log_probabilities(tmp_path / folder, ids, "int8")
+        losses.append(float((expected.exp() * (expected - found)).sum(-1).mean()))
+    assert losses[0] < losses[1] / 4
+
+
+# --- sampling ------------------------------------------------------------------------------------------------------
 
 
 def nucleus(log_probs: torch.Tensor, sampling: SamplingSettings, forbidden: Sequence[int]) -> dict[int, float]:
@@ -308,8 +382,9 @@ def test_a_damaged_model_is_said_to_be_one(own_bot: Bot) -> None:
 # --- alone in a process ---------------------------------------------------------------------------------------------
 
 
-def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+def run(code: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """In bytes, since random posts have carriage returns, which reading as text makes newlines of."""
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, check=False)
 
 
 def test_generate_loads_nothing_heavy(bot: Bot) -> None:
@@ -322,7 +397,7 @@ def test_generate_loads_nothing_heavy(bot: Bot) -> None:
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     done = run(code, "generate", str(bot.path), "My dream is", "-n", "2", "--seed", "0", "--bots-dir", "/nowhere")
-    assert (done.stdout, done.stderr) == ("\n".join(expected) + "\n", "[]\n")
+    assert (done.stdout.decode(), done.stderr) == ("\n".join(expected) + "\n", b"[]\n")
 
 
 def test_a_process_ends_cleanly_in_the_middle_of_a_stream(bot: Bot) -> None:
@@ -332,4 +407,4 @@ def test_a_process_ends_cleanly_in_the_middle_of_a_stream(bot: Bot) -> None:
         "stream = Bot(Path(sys.argv[1])).stream('My', 4); next(stream); print('left')"
     )
     done = run(code, str(bot.path))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "left\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"left\n", b"")

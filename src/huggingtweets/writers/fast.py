@@ -2,6 +2,7 @@
 
 - The copy is made once, beside the model, and again when a file of the model is another: `copy.json` in it tells of
   which files it is, how long its own are, and all that drawing needs to know. It is put in place whole.
+- Outliers are taken out of its activations first (`outliers`), since int8 has little room for them.
 - A copy is kept only if its probabilities are the model's but for what int8 costs. Where CTranslate2 can't convert the
   model, or the folder asks for sampling of another kind, that is noted instead, and nobody tries again.
 - The order of sampling is transformers': tokens forbidden, temperature, top k, top p.
@@ -32,11 +33,22 @@ from huggingtweets.writers.base import Order
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-FORMAT = 1  # of copy.json; raised when older copies must be made anew
+FORMAT = 2  # of copy.json; raised when older copies must be made anew
 QUANTIZATION = "int8"  # measured, see docs/log.md
-LARGEST_DIVERGENCE = 0.5  # nats a token on the probe; int8 costs up to 0.1 (docs/log.md), another model several
+LARGEST_DIVERGENCE = 0.5  # nats a token on the probe; int8 costs 0.03, where outliers stay 0.1, another model several
 TOP_K = 50  # what transformers samples with where a folder doesn't say
 PROBE = "My dream is to see, one day, the Earth rise over the Moon. Isn't that what we all wait for? #space 🚀"
+CALIBRATION_TOKENS = 128  # of each text, at most
+CALIBRATION = (  # what activations are large on; any text serves
+    "Good morning! Who else is up far too early for no reason at all? ☕",
+    "We just published the results of our second test: 3,200 samples, 14% fewer errors. Details in the thread below.",
+    "¿Por qué nadie habla de esto? Mañana lo cuento todo, con fotos.",
+    "Das hätte ich nie gedacht. Übrigens: morgen fährt kein Zug!",
+    "Сегодня наконец-то пошёл снег, и город стал тихим.",
+    "今日はとても暑いので、海に行きたいです。",
+    "لا تنس أن تشرب الماء اليوم.",
+    "lol no way 😂😂 @[name] look what they did to the #garden",
+)
 
 _OURS = {"do_sample", "min_length", "max_length", "temperature", "top_p", "top_k", "suppress_tokens"}
 _NO_SAMPLING = {"bos_token_id", "eos_token_id", "pad_token_id", "use_cache", "transformers_version"}
@@ -245,6 +257,29 @@ def _drawing_facts(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, k
 def _write_copy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: Path, new: Path, start: int) -> str:
     """Returns what is wrong with it."""
     import torch
+
+    from huggingtweets.batches import encode
+    from huggingtweets.writers.outliers import spread_outliers
+
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return "its tokenizer is not one of the library tokenizers"
+    ids = [start, *tokenizer(PROBE, add_special_tokens=False).input_ids]
+    with torch.no_grad():
+        expected = model(torch.tensor([ids])).logits[0].float().log_softmax(-1)  # (T, V)
+    try:
+        spread_outliers(model, encode(CALIBRATION, tokenizer, CALIBRATION_TOKENS))
+        convert(model, tokenizer, source, new, QUANTIZATION)
+        backend.save(str(new / "tokenizer.json"))
+        return _difference(new, ids, expected, tokenizer)
+    except (ValueError, KeyError, AttributeError, TypeError, RuntimeError, NotImplementedError) as error:
+        return f"it can't be converted: {next(iter(str(error).splitlines()), '')}"
+
+
+def convert(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: Path, new: Path, quantization: str
+) -> None:
+    """Writes what CTranslate2 reads; `source` is the model's folder. The model in memory is used up."""
     from ctranslate2.converters import TransformersConverter
 
     class Converter(TransformersConverter):  # type: ignore[misc]
@@ -256,18 +291,7 @@ def _write_copy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, sour
         def load_tokenizer(self, *arguments: Any, **options: Any) -> PreTrainedTokenizerBase:
             return tokenizer
 
-    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
-        return "its tokenizer is not one of the library tokenizers"
-    ids = [start, *tokenizer(PROBE, add_special_tokens=False).input_ids]
-    with torch.no_grad():
-        expected = model(torch.tensor([ids])).logits[0].float().log_softmax(-1)  # (T, V)
-    try:
-        Converter(str(source)).convert(str(new), quantization=QUANTIZATION, force=True)
-        backend.save(str(new / "tokenizer.json"))
-        return _difference(new, ids, expected, tokenizer)
-    except (ValueError, KeyError, AttributeError, TypeError, RuntimeError, NotImplementedError) as error:
-        return f"it can't be converted: {next(iter(str(error).splitlines()), '')}"
+    Converter(str(source)).convert(str(new), quantization=quantization, force=True)
 
 
 def _difference(new: Path, ids: list[int], expected: Any, tokenizer: PreTrainedTokenizerBase) -> str:
