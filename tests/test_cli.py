@@ -17,7 +17,9 @@ COMMAND = [sys.executable, "-c", "from huggingtweets.cli import main; main()"]
 
 
 def huggingtweets(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=240)
+    done = subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, cwd=cwd, timeout=240)
+    stdout, stderr = done.stdout.decode(), done.stderr.decode()  # as written: Python's text mode changes line ends
+    return subprocess.CompletedProcess(done.args, done.returncode, stdout, stderr)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def test_show_knows_one_bot_and_all(home: Path) -> None:
 
 def test_generate_writes_posts_to_stdout_and_nothing_else(home: Path) -> None:
     done = huggingtweets("generate", "rover", "My dream is", "-n", 3, "--seed", 0, "--threads", 1, cwd=home)
-    lines = done.stdout.splitlines()
+    lines = done.stdout.split("\n")[:-1]
     assert len(lines) == 3
     assert all(line.startswith("My dream is") for line in lines)
     assert done.stderr == ""

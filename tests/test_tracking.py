@@ -188,7 +188,9 @@ def test_every_logged_step_is_in_the_history(made: Made, train: Read) -> None:
 def test_the_settings_are_the_config(made: Made, preprocess: Read, train: Read) -> None:
     settings = made.bot.read_record()["settings"]
     told = train.summed_up["config"]
-    assert told.items() >= {**settings["training"], "device": "cpu", "dtype": "float32", "threads": 1}.items()
+    dtype = read_json(made.bot.train_report)["dtype"]
+    expected = {**settings["training"], "device": "cpu", "dtype": dtype, "threads": 1}
+    assert {name: told[name] for name in expected} == expected
     assert told["dataset"] == settings["dataset"]
     assert (told["handles"], told["base"], told["prediction_seed"]) == (["rover"], "tiny-gpt2", 0)
     assert told["versions"] == made.bot.read_record()["stages"]["train"]["versions"]
