@@ -35,7 +35,8 @@ from huggingtweets.batches import encode, max_tokens_of
 from huggingtweets.bot import save_bot
 from huggingtweets.botdir import file_digest, key_of, make_folder, read_jsonl, write_json, write_jsonl
 from huggingtweets.config import CPU_MINUTES, DatasetSettings, ImportSettings, TrainingSettings
-from huggingtweets.dataset import Text, build_dataset, epoch
+from huggingtweets.corpus import epoch
+from huggingtweets.dataset import Text, build_dataset
 from huggingtweets.devices import Device, choose_device
 from huggingtweets.errors import HuggingtweetsError
 from huggingtweets.evaluation import find_copies, score_held_out

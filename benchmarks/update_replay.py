@@ -17,7 +17,8 @@ import time
 from huggingtweets.bases import find_base, load_base
 from huggingtweets.batches import encode, max_tokens_of
 from huggingtweets.config import DatasetSettings, ImportSettings, TrainingSettings
-from huggingtweets.dataset import NearDuplicates, Text, curate, epoch, mark
+from huggingtweets.corpus import epoch
+from huggingtweets.dataset import NearDuplicates, Text, curate, mark
 from huggingtweets.devices import choose_device
 from huggingtweets.evaluation import score_held_out
 from huggingtweets.sources import recognise

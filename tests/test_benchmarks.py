@@ -20,7 +20,7 @@ from huggingtweets.bases import load_folder
 from huggingtweets.batches import encode
 from huggingtweets.botdir import read_json
 from huggingtweets.config import TrainingSettings
-from huggingtweets.dataset import epoch
+from huggingtweets.corpus import epoch
 from huggingtweets.devices import Device
 from huggingtweets.training import train
 from measuring import Meter, flops_per_token, peak_flops

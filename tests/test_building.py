@@ -18,7 +18,8 @@ from conftest import full_disk, invented_posts
 from huggingtweets.botdir import BotDir, read_json
 from huggingtweets.bulk import FileList
 from huggingtweets.config import BotSettings, DatasetSettings
-from huggingtweets.dataset import Dataset, Text, build_dataset, divide, epoch, mark, read_texts
+from huggingtweets.corpus import epoch
+from huggingtweets.dataset import Dataset, Text, build_dataset, divide, mark, read_texts
 from huggingtweets.errors import BotError, StorageError, TooLittleText
 from huggingtweets.posts import Post, dump_posts
 from huggingtweets.reports import Advanced, Event, silent

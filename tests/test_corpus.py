@@ -10,8 +10,8 @@ from conftest import invented_posts
 from huggingtweets import corpus
 from huggingtweets.bases import load_folder
 from huggingtweets.batches import encode
-from huggingtweets.corpus import Corpus
-from huggingtweets.dataset import Text, epoch
+from huggingtweets.corpus import Corpus, epoch
+from huggingtweets.dataset import Text
 
 MAX_TOKENS = 40  # some of the posts are longer
 TEXTS = [

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from conftest import invented_posts
 from huggingtweets.config import DatasetSettings
+from huggingtweets.corpus import epoch
 from huggingtweets.curation import DATES, LANGUAGES, LIKES, REPLIES, UNDATED, WARNED
 from huggingtweets.dataset import (
     NearDuplicates,
@@ -21,7 +22,6 @@ from huggingtweets.dataset import (
     build_dataset,
     curate,
     detect_languages,
-    epoch,
     joined_length,
     split,
 )

@@ -15,7 +15,8 @@ from conftest import full_disk, invented_posts
 from huggingtweets.bases import load_folder
 from huggingtweets.batches import encode, group
 from huggingtweets.config import TrainingSettings
-from huggingtweets.dataset import Text, epoch
+from huggingtweets.corpus import epoch
+from huggingtweets.dataset import Text
 from huggingtweets.devices import Device
 from huggingtweets.errors import BotError, StorageError
 from huggingtweets.planning import Progress, advance, planned, share_of_peak

@@ -379,6 +379,15 @@ def test_a_damaged_model_is_said_to_be_one(own_bot: Bot) -> None:
         own_bot.stream()
 
 
+def test_a_model_that_is_damaged_while_it_draws_is_said_to_be(own_bot: Bot) -> None:
+    own_bot.generate()
+    pieces = own_bot.stream()
+    for weights in (own_bot.dir.model / "model.safetensors", own_bot.dir.fast / "model.bin"):
+        weights.write_bytes(bytes(weights.stat().st_size))
+    with pytest.raises(BotError, match="damaged"):
+        list(pieces)
+
+
 # --- alone in a process ---------------------------------------------------------------------------------------------
 
 

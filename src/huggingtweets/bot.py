@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from huggingtweets.botdir import BotDir, new_folder, read_as, read_json, read_lines_as, write_json
 from huggingtweets.config import BOTS_DIR, DatasetSettings, SamplingSettings
 from huggingtweets.errors import BaseModelError, BotError, HubUnreachable, StageMissing
 from huggingtweets.reports import DatasetReport, EvalReport, Report, Sample, TrainReport
-from huggingtweets.voice import HABITS, Piece, Voice, habits_of, voice_in
+from huggingtweets.voice import HABITS, Drawing, Piece, Voice, habits_of, voice_in
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -110,39 +110,24 @@ class Bot:
     def name(self) -> str:
         return self.path.name
 
-    def generate(
-        self,
-        prompt: str = "",
-        n: int = 1,
-        *,
-        seed: int | None = None,
-        sampling: SamplingSettings | None = None,
-        device: str | None = None,
-        threads: int | None = None,
-        say: Callable[[str], None] = lambda text: None,
-    ) -> list[str]:
+    def generate(self, prompt: str = "", n: int = 1, **drawing: Unpack[Drawing]) -> list[str]:
         """`n` posts that begin with `prompt`, of the distribution that transformers' pipeline draws from.
 
         The same seed gives the same texts. `say` is told when something slow begins. Raises StageMissing when the bot
         isn't trained yet, and SettingsError when the prompt leaves no room for a post.
         """
         with self._damage():
-            return self.voice.generate(prompt, n, seed=seed, sampling=sampling, device=device, threads=threads, say=say)
+            return self.voice.generate(prompt, n, **drawing)
 
-    def stream(
-        self,
-        prompt: str = "",
-        n: int = 1,
-        *,
-        seed: int | None = None,
-        sampling: SamplingSettings | None = None,
-        device: str | None = None,
-        threads: int | None = None,
-        say: Callable[[str], None] = lambda text: None,
-    ) -> Iterator[Piece]:
+    def stream(self, prompt: str = "", n: int = 1, **drawing: Unpack[Drawing]) -> Iterator[Piece]:
         """What `generate` returns, piece by piece, all posts growing at once; nothing is ever taken back."""
         with self._damage():
-            return self.voice.stream(prompt, n, seed=seed, sampling=sampling, device=device, threads=threads, say=say)
+            pieces = self.voice.stream(prompt, n, **drawing)
+        return self._damage_told(pieces)
+
+    def _damage_told(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        with self._damage():
+            yield from pieces
 
     @contextlib.contextmanager
     def _damage(self) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 In: clean texts, one at a time. Out: `[start] tokens [end]` of every post of an epoch, one post at a time.
 
+- Several accounts weigh the same: in every epoch each is repeated until it is as long as the longest, as in the
+  original.
 - Every post is encoded once. The ids lie in a file without a name, which is gone with the process.
 - `lengths_of_epoch` tells how long an epoch's posts are without reading them, so that steps can be counted beforehand.
 
@@ -12,14 +14,16 @@ from __future__ import annotations
 
 import itertools
 import mmap
+import random
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from huggingtweets.batches import encode
-from huggingtweets.dataset import Text, epoch_order
+from huggingtweets.dataset import Text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -67,3 +71,38 @@ class Corpus:
 
     def _order(self, number: int) -> array[int]:
         return epoch_order(self._accounts, self._characters, number, self._seed)
+
+
+def epoch(train: Sequence[Text], number: int, seed: int) -> list[str]:
+    """The texts of one epoch in training order."""
+    accounts, characters = [text.account for text in train], [len(text.text) for text in train]
+    return [train[place].text for place in epoch_order(accounts, characters, number, seed)]
+
+
+def epoch_order(accounts: Iterable[Hashable], characters: Sequence[int], number: int, seed: int) -> array[int]:
+    """The places of one epoch's texts: accounts balanced by characters, shuffled anew each epoch.
+
+    >>> sorted(epoch_order("aab", [10, 10, 20], number=0, seed=0))
+    [0, 1, 2]
+    """
+    rng = random.Random(f"{seed}-{number}")
+    places_of: dict[Hashable, array[int]] = defaultdict(lambda: array("I"))
+    for place, account in enumerate(accounts):
+        places_of[account].append(place)
+    longest = max(sum(characters[place] for place in places) for places in places_of.values())
+    order = array("I")
+    for places in places_of.values():
+        order.extend(_repeated(places, characters, longest, rng))
+    rng.shuffle(order)
+    return order
+
+
+def _repeated(places: array[int], characters: Sequence[int], longest: int, rng: random.Random) -> Iterator[int]:
+    """The places over and over, each round in another order, until their texts are that long; the longest just once."""
+    length = 0
+    while length < longest:
+        for place in rng.sample(places, len(places)):
+            if length >= longest:
+                break
+            yield place
+            length += characters[place]

@@ -7,10 +7,8 @@
 - A training post that nearly repeats a held-out one is set aside, so that the score measures the voice and not
   memory. Nearly means: the sets of five-letter pieces of the two overlap by half or more (Jaccard, Broder 1997).
 - What a model was trained on already is never held out for it, nor what nearly repeats that.
-- Several accounts weigh the same: in every epoch each is repeated until it is as long as the longest, as in the
-  original.
 
-Not covered: tokens (see `batches`).
+Not covered: tokens (see `batches`), and the order of training (see `corpus`).
 """
 
 from __future__ import annotations
@@ -19,9 +17,8 @@ import hashlib
 import heapq
 import itertools
 import random
-from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -362,41 +359,6 @@ class NearDuplicates:
 def _pieces(text: str) -> set[str]:
     letters = "".join(filter(str.isalnum, text.casefold())) or text
     return {letters[i : i + PIECE_LETTERS] for i in range(max(1, len(letters) - PIECE_LETTERS + 1))}
-
-
-def epoch(train: Sequence[Text], number: int, seed: int) -> list[str]:
-    """The texts of one epoch in training order."""
-    accounts, characters = [text.account for text in train], [len(text.text) for text in train]
-    return [train[place].text for place in epoch_order(accounts, characters, number, seed)]
-
-
-def epoch_order(accounts: Iterable[Hashable], characters: Sequence[int], number: int, seed: int) -> array[int]:
-    """The places of one epoch's texts: accounts balanced by characters, shuffled anew each epoch.
-
-    >>> sorted(epoch_order("aab", [10, 10, 20], number=0, seed=0))
-    [0, 1, 2]
-    """
-    rng = random.Random(f"{seed}-{number}")
-    places_of: dict[Hashable, array[int]] = defaultdict(lambda: array("I"))
-    for place, account in enumerate(accounts):
-        places_of[account].append(place)
-    longest = max(sum(characters[place] for place in places) for places in places_of.values())
-    order = array("I")
-    for places in places_of.values():
-        order.extend(_repeated(places, characters, longest, rng))
-    rng.shuffle(order)
-    return order
-
-
-def _repeated(places: array[int], characters: Sequence[int], longest: int, rng: random.Random) -> Iterator[int]:
-    """The places over and over, each round in another order, until their texts are that long; the longest just once."""
-    length = 0
-    while length < longest:
-        for place in rng.sample(places, len(places)):
-            if length >= longest:
-                break
-            yield place
-            length += characters[place]
 
 
 def detect_languages(texts: Collection[Text], seed: int) -> dict[str, float]:

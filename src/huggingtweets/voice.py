@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 
 from huggingtweets.botdir import key_of, read_json
 from huggingtweets.config import DatasetSettings, SamplingSettings, check_seed, check_threads
@@ -45,6 +45,16 @@ class Piece(NamedTuple):
     text: str
 
 
+class Drawing(TypedDict, total=False):
+    """What `stream` may be told besides, as keywords; its signature has the defaults."""
+
+    seed: int | None
+    sampling: SamplingSettings | None
+    device: str | None
+    threads: int | None
+    say: Callable[[str], None]
+
+
 @dataclass(frozen=True)
 class Voice:
     """A model that writes posts."""
@@ -55,24 +65,14 @@ class Voice:
     names_nobody: bool = False  # no text mentions a real account, whatever the base model has read
     fast: Path | None = None  # where the fast writer keeps its copy of the weights; None: transformers writes
 
-    def generate(
-        self,
-        prompt: str = "",
-        n: int = 1,
-        *,
-        seed: int | None = None,
-        sampling: SamplingSettings | None = None,
-        device: str | None = None,
-        threads: int | None = None,
-        say: Callable[[str], None] = lambda text: None,
-    ) -> list[str]:
+    def generate(self, prompt: str = "", n: int = 1, **drawing: Unpack[Drawing]) -> list[str]:
         """`n` posts that begin with `prompt`, of the distribution that transformers' pipeline draws from.
 
         The same seed gives the same texts. `say` is told when something slow begins. Raises SettingsError when the
         prompt leaves no room for a post, and BaseModelError when the folder holds no model that can be loaded.
         """
         texts = [""] * n
-        for post, text in self.stream(prompt, n, seed=seed, sampling=sampling, device=device, threads=threads, say=say):
+        for post, text in self.stream(prompt, n, **drawing):
             texts[post] += text
         return texts
 
