@@ -16,6 +16,7 @@ import ctranslate2
 import numpy as np
 import pytest
 import torch
+from ctranslate2.specs.model_spec import LanguageModelSpec, Variable, visit_spec
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
@@ -91,6 +92,23 @@ def test_log_probabilities_are_those_of_transformers(
     found = log_probabilities(tmp_path / "fast", ids, kind)
     assert (found - expected).abs().max() < bound
     assert (expected.exp() * (expected - found)).sum(-1).mean() < bound / 20
+
+
+def test_no_two_weights_of_a_copy_exceed_sixteen_bits_where_a_cpu_adds_their_products(bot: Bot, tmp_path: Path) -> None:
+    """`vpmaddubsw`: 255 a + 255 b must fit into 16 bits, for weights a and b."""
+    model, tokenizer = load_folder(bot.dir.model)
+    seen: dict[str, int] = {}
+
+    def look(layer: object, name: str, value: object) -> None:
+        if isinstance(value, Variable) and value.dtype == "int8" and not value.is_scalar():
+            seen[name] = int(np.abs(value.numpy().astype(int)).max())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LanguageModelSpec, "save", lambda spec, folder: visit_spec(spec, look))
+        fast.convert(model, tokenizer, bot.dir.model, tmp_path / "copy", "int8")
+    assert len(seen) > 8
+    assert 2 * 255 * max(seen.values()) < 2**15
+    assert set(seen.values()) == {fast.LARGEST_WEIGHT}, seen  # and no step is given away
 
 
 # --- outliers ------------------------------------------------------------------------------------------------------

@@ -33,8 +33,9 @@ from huggingtweets.writers.base import Order
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-FORMAT = 2  # of copy.json; raised when older copies must be made anew
+FORMAT = 3  # of copy.json; raised when older copies must be made anew
 QUANTIZATION = "int8"  # measured, see docs/log.md
+LARGEST_WEIGHT = 64  # of 127: see `narrow`
 LARGEST_DIVERGENCE = 0.5  # nats a token on the probe; int8 costs 0.03, where outliers stay 0.1, another model several
 TOP_K = 50  # what transformers samples with where a folder doesn't say
 PROBE = "My dream is to see, one day, the Earth rise over the Moon. Isn't that what we all wait for? #space 🚀"
@@ -291,7 +292,40 @@ def convert(
         def load_tokenizer(self, *arguments: Any, **options: Any) -> PreTrainedTokenizerBase:
             return tokenizer
 
-    Converter(str(source)).convert(str(new), quantization=quantization, force=True)
+    spec = Converter(str(source))._load()  # what the library's own `convert` does, but for the weights' range
+    spec.validate()
+    if quantization == "int8":
+        spec.optimize()
+        narrow(spec)
+    else:
+        spec.optimize(quantization)
+    new.mkdir(parents=True, exist_ok=True)
+    spec.save(str(new))
+
+
+def narrow(spec: Any) -> None:
+    """Stores every matrix of a model in int8, each row in steps of a 64th of its largest weight.
+
+    Where a CPU has no VNNI, int8 is multiplied by `vpmaddubsw`, which adds two products of an activation (up to 255)
+    and a weight in 16 bits, and cuts off what does not fit: 2 x 255 x 127 does not, 2 x 255 x 64 does. So the library's
+    own 127 steps give other numbers there; 64 give the same ones everywhere (costs of both: docs/log.md).
+    """
+    import numpy as np
+    from ctranslate2.specs.model_spec import NumpyVariable, Variable, visit_spec
+
+    def store(layer: Any, name: str, value: Any) -> None:
+        key = name.rpartition("/")[2]
+        if not isinstance(value, Variable) or value.is_scalar() or not hasattr(layer, f"{key}_scale"):
+            return
+        weights = value.to("float32").numpy()
+        rows = weights.reshape(len(weights), -1)  # of a convolution too
+        largest = np.abs(rows).max(axis=1).clip(np.finfo(np.float32).tiny * LARGEST_WEIGHT)
+        scale = (LARGEST_WEIGHT / largest).astype(np.float32)
+        steps = np.rint(rows * scale[:, None]).astype(np.int8)
+        setattr(layer, key, NumpyVariable(steps.reshape(weights.shape)))
+        setattr(layer, f"{key}_scale", NumpyVariable(scale))
+
+    visit_spec(spec, store)
 
 
 def _difference(new: Path, ids: list[int], expected: Any, tokenizer: PreTrainedTokenizerBase) -> str:
