@@ -153,7 +153,7 @@ def packing(bot: BotDir) -> float:
 
 def copying(bot: BotDir) -> float:
     """CPU seconds; every prediction copies a post, the worst case."""
-    from huggingtweets.evaluation import find_copies
+    from huggingtweets.copies import find_copies
 
     predictions = [text.text for text in itertools.islice(read_texts(bot.train_posts), PREDICTIONS)]
     begin = time.process_time()

@@ -35,11 +35,12 @@ from huggingtweets.batches import encode, max_tokens_of
 from huggingtweets.bot import save_bot
 from huggingtweets.botdir import file_digest, key_of, make_folder, read_jsonl, write_json, write_jsonl
 from huggingtweets.config import CPU_MINUTES, DatasetSettings, ImportSettings, TrainingSettings
+from huggingtweets.copies import find_copies
 from huggingtweets.corpus import epoch
 from huggingtweets.dataset import Text, build_dataset
 from huggingtweets.devices import Device, choose_device
 from huggingtweets.errors import HuggingtweetsError
-from huggingtweets.evaluation import find_copies, score_held_out
+from huggingtweets.evaluation import score_held_out
 from huggingtweets.sources import recognise
 from huggingtweets.voice import voice_in
 from measuring import CPU_PRODUCT, FIRST_MARK_S, Meter, flops_per_token, machine, peak_flops

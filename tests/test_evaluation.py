@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from conftest import invented_posts
 from huggingtweets.bases import load_folder
 from huggingtweets.batches import separators
+from huggingtweets.copies import copied_run, find_copies, words_of
 from huggingtweets.devices import Device
-from huggingtweets.evaluation import copied_run, copying, distinct, find_copies, score_held_out, words_of
+from huggingtweets.evaluation import copying, distinct, score_held_out
 
 CPU = Device("cpu", "float32", 1)
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"

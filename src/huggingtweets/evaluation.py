@@ -3,9 +3,8 @@
 - *Bits per byte* of the held-out posts' text, every post alone after one separator; the separators count neither as
   bits nor as bytes (nanochat's measure), so a base isn't blamed for not knowing where posts end. Comparable between
   bases with different tokens.
-- *Copying*: a prediction copies when a run of more than 15 of its words in a row, or of more than 70 % of them where
-  it is shorter, stands in one training post (markovify's measure, which rejects such sentences). The account's own
-  posts are held to the same measure against its other posts: people repeat themselves too.
+- *Copying*: the share of predictions that copy a training post (see `copies`). The account's own posts are held to the
+  same measure against its other posts: people repeat themselves too.
 - *distinct-n*: different runs of n words over all runs (Li et al. 2016), of the unprompted predictions.
 
 Not covered: whether the predictions are true, funny or kind.
@@ -14,22 +13,17 @@ Not covered: whether the predictions are true, funny or kind.
 from __future__ import annotations
 
 import math
-import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from huggingtweets.batches import encode, group, honours_packing, losses_by_post, max_tokens_of
-from huggingtweets.config import COPIED_SHARE, COPIED_WORDS
+from huggingtweets.copies import find_copies, runs_of, words_of
 from huggingtweets.devices import Device
 from huggingtweets.reports import Copying, HeldOut
 
 TOKENS_PER_PASS = 1024
-
-# Scripts that put no space between words: each sign counts as a word.
-_WORD = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]|[^\W_]+")
 
 
 @torch.no_grad()
@@ -72,59 +66,6 @@ def _size_bytes(text: str, ids: list[int], tokenizer: PreTrainedTokenizerBase, l
     return max(1, len(str(tokenizer.decode(ids[1:-1])).encode("utf-8", "replace")))
 
 
-def words_of(text: str) -> list[str]:
-    """
-    >>> words_of("Don't panic, 東京!")
-    ['don', 't', 'panic', '東', '京']
-    """
-    return _WORD.findall(text.casefold())
-
-
-def copied_run(words: int) -> int:
-    """How many words in a row make a text of so many words a copy.
-
-    >>> copied_run(10), copied_run(100)
-    (8, 16)
-    """
-    return min(COPIED_WORDS, round(COPIED_SHARE * words)) + 1
-
-
-def find_copies(texts: Sequence[str], posts: Iterable[str], own: Sequence[int] | None = None) -> list[str | None]:
-    """For each text the post it copies from, or None; of several posts the one it shares most runs with.
-
-    With `own`, text i is post number `own[i]` itself, which doesn't count. Reads the posts once, one at a time.
-    """
-    texts_with = _wanted_runs(texts)
-    best = [(0, "")] * len(texts)
-    for number, post in enumerate(posts):
-        words = words_of(post)
-        shared = Counter(
-            text
-            for length, wanted in texts_with.items()
-            for run in _runs(words, length)
-            for text in wanted.get(run, ())
-            if own is None or own[text] != number
-        )
-        for text, runs in shared.items():
-            best[text] = max(best[text], (runs, post), key=lambda found: found[0])
-    return [post if runs else None for runs, post in best]
-
-
-def _wanted_runs(texts: Sequence[str]) -> dict[int, dict[tuple[str, ...], set[int]]]:
-    """By length, each run of words to look for and the texts that have it."""
-    wanted: dict[int, dict[tuple[str, ...], set[int]]] = defaultdict(lambda: defaultdict(set))
-    for number, text in enumerate(texts):
-        words = words_of(text)
-        length = copied_run(len(words))
-        for run in _runs(words, length):
-            wanted[length][run].add(number)
-    return wanted
-
-
-def _runs(words: Sequence[str], length: int) -> Iterator[tuple[str, ...]]:
-    return (tuple(words[i : i + length]) for i in range(len(words) - length + 1))
-
-
 def copying(copies: Sequence[str | None], own_posts: Iterable[str], own_sample: Mapping[int, str]) -> Copying:
     """The share of predictions that copy, beside how often the account's own posts repeat one another.
 
@@ -143,5 +84,5 @@ def distinct(texts: Sequence[str], n: int) -> float:
     >>> distinct(["a b a b"], 2)
     0.6666666666666666
     """
-    runs = [run for text in texts for run in _runs(words_of(text), n)]
+    runs = [run for text in texts for run in runs_of(words_of(text), n)]
     return len(set(runs)) / max(1, len(runs))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from huggingtweets.bot import Bot
 from huggingtweets.botdir import BotDir, file_digest, key_of, read_as, write_json, write_jsonl
 from huggingtweets.config import DEFAULT_PROMPT, LARGEST_SEED, BotSettings
+from huggingtweets.copies import find_copies
 from huggingtweets.dataset import read_texts
 from huggingtweets.errors import StageMissing
 from huggingtweets.reports import Advanced, EvalReport, Listener, Notice, Sample, StageDone, StageStarted
@@ -86,8 +87,6 @@ def _own_posts(bot: BotDir) -> Iterator[str]:
 
 def _predict(bot: Bot, settings: BotSettings, listen: Listener, on_progress: Callable[[int], None]) -> list[Sample]:
     """The predictions to show, then the unprompted ones that are scored, each with the post it copies."""
-    from huggingtweets.evaluation import find_copies
-
     texts: list[tuple[str, str]] = []
     for number, (prompt, n) in enumerate(((DEFAULT_PROMPT, SHOWN_PREDICTIONS), ("", UNPROMPTED_PREDICTIONS))):
         some = bot.generate(
