@@ -42,7 +42,7 @@ def render_card(facts: CardFacts) -> str:
         training_data(facts),
         _consent(facts),
         scores_section(facts),
-        _samples(facts.samples),
+        _samples(facts.samples, facts.chosen),
         training_procedure(facts),
         _how_to_use(facts),
         _limitations(facts),
@@ -208,12 +208,13 @@ def _seen_words(account: Account) -> str:
     return told or "What the account itself says of such use, a file does not tell."
 
 
-def _samples(samples: Sequence[Sample]) -> str:
+def _samples(samples: Sequence[Sample], chosen: Sample | None) -> str:
     if not samples:
         return "## Samples\n\nNo samples were drawn."
     given = " The words in bold were given." if any(sample.prompt for sample in samples) else ""
     shown = "\n\n".join(map(_sample, samples[:SAMPLES_SHOWN]))
-    return f"## Samples\n\nThe first that were drawn, not the best.{given}\n\n{shown}"
+    best = "" if chosen is None else f"Of others, one was chosen for the picture.\n\n{_sample(chosen)}\n\n"
+    return f"## Samples\n\n{best}The first that were drawn, not the best.{given}\n\n{shown}"
 
 
 def _sample(sample: Sample) -> str:

@@ -41,6 +41,7 @@ class CardFacts:
     repo_id: str | None = None  # None until published
     repo_url: str | None = None  # where that is; None: on the Hub itself
     run_url: str | None = None  # the tracked training run, where it is public
+    chosen: Sample | None = None  # shown on the picture, and none of the samples
 
 
 def render_header(facts: CardFacts) -> str:

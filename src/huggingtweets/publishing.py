@@ -25,12 +25,13 @@ from huggingtweets.errors import BotError, PublishError, SettingsError, StageMis
 from huggingtweets.hub import Hub, Item, Repo, check_name, is_at_home
 from huggingtweets.pipeline import at_work, settings_of
 from huggingtweets.places import Place, read_places, write_places
-from huggingtweets.reports import Listener, Notice, StageDone, StageStarted, silent
+from huggingtweets.reports import Listener, Notice, Sample, StageDone, StageStarted, silent
 from huggingtweets.sending import Published, Sending, size_words, sizes
 from huggingtweets.space import SpaceFacts, render_space, space_name
 from huggingtweets.stages.describing import (
     Description,
     check_scored,
+    choose_preview,
     chosen_preview,
     description,
     keep,
@@ -76,9 +77,9 @@ def publish(
     bot = dir_of(bot)
     with at_work(bot, settings_of(bot), listen) as heard:
         part = _Part(public, card_only, preview, space)
-        texts = [sample.text for sample in check_scored(bot)]
+        shown = check_scored(bot)
         _check_whole(bot)
-        chosen = _preview(bot, texts, preview, heard)
+        chosen = _preview(bot, shown, preview, heard)
         repo_id = to or _before(bot) or bot.name
         check_name(repo_id)
         if dry_run:
@@ -113,21 +114,20 @@ def _model_files(bot: BotDir) -> dict[str, int]:
     return files
 
 
-def _preview(bot: BotDir, texts: Sequence[str], number: int | None, listen: Listener) -> str | None:
-    """The text of the prediction that is, or was, chosen for the picture."""
+def _preview(bot: BotDir, shown: Sequence[Sample], number: int | None, listen: Listener) -> Sample | None:
+    """The prediction that is, or was, chosen for the picture."""
     if number is None:
         return chosen_preview(bot)
-    if not 1 <= number <= len(texts):
+    if not 1 <= number <= len(shown):
         raise SettingsError(
-            f"--preview must be 1 to {len(texts)}, not {number}.", next=f"huggingtweets show {bot.name}"
+            f"--preview must be 1 to {len(shown)}, not {number}.", next=f"huggingtweets show {bot.name}"
         )
-    copied = [sample.copied_from is not None for sample in check_scored(bot)]
-    if copied[number - 1]:
+    if shown[number - 1].copied_from is not None:
         listen(Notice(f"Prediction {number} copies a post of the account, and would be its picture.", warning=True))
-    return texts[number - 1]
+    return shown[number - 1]
 
 
-def _would_be(bot: BotDir, repo_id: str, part: _Part, chosen: str | None) -> Published:
+def _would_be(bot: BotDir, repo_id: str, part: _Part, chosen: Sample | None) -> Published:
     repo = Repo(repo_id)
     place = read_places(bot).find(repo.url) or Place(repo.id, repo.url)
     part = _checked(bot, place, part)
@@ -140,7 +140,7 @@ def _would_be(bot: BotDir, repo_id: str, part: _Part, chosen: str | None) -> Pub
     return Published(repo.id, repo.url, private, sizes(items), space=space)
 
 
-def _told(bot: BotDir, place: Place, chosen: str | None) -> Description:
+def _told(bot: BotDir, place: Place, chosen: Sample | None) -> Description:
     return description(bot, settings_of(bot), place, chosen)
 
 
@@ -159,7 +159,7 @@ def _faces(bot: BotDir) -> list[Item]:
     return [Item(f"avatars/{face.name}", face) for face in faces if face.is_file()]
 
 
-def _publish(bot: BotDir, repo: Repo, part: _Part, chosen: str | None, hub: Hub, listen: Listener) -> Published:
+def _publish(bot: BotDir, repo: Repo, part: _Part, chosen: Sample | None, hub: Hub, listen: Listener) -> Published:
     known = read_places(bot).find(repo.url)
     place = known or Place(repo.id, repo.url)
     part, told = _checked(bot, place, part), _told(bot, place, chosen)
@@ -179,8 +179,8 @@ def _publish(bot: BotDir, repo: Repo, part: _Part, chosen: str | None, hub: Hub,
     )
     title = f"{'Update' if place.commit else 'Publish'} {bot.name}"
     place, done = sending.run(place, _items(bot, told, part), title)
-    if chosen != chosen_preview(bot):
-        bot.write_record(preview=chosen)
+    if chosen is not None and chosen != chosen_preview(bot):
+        choose_preview(bot, chosen)
     keep(bot, told, place, chosen)
     lineage.record(bot)
     if not part.space:

@@ -2,13 +2,14 @@
 
 - A card that was edited by hand stays, until what it tells of changes.
 - The card speaks of the repository that the bot is published in, and of its own folder before that.
-- The picture shows the prediction that somebody chose, else the first that copies no post. What was chosen is kept as
-  its text, so a bot that was trained again never shows one that nobody chose.
+- The picture shows the prediction that somebody chose, else the first that copies no post.
+- What was chosen of the bot's samples is kept as its text, anything else that it wrote whole and with the weights that
+  wrote it: so it lapses with them, and a bot that was trained again never shows one that nobody chose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,26 +42,27 @@ def describe(bot: BotDir, settings: BotSettings, listen: Listener) -> None:
     listen(StageDone("card", f"{bot.card.name}, {bot.picture.name}"))
 
 
-def description(bot: BotDir, settings: BotSettings, place: Place | None, preview: str | None) -> Description:
+def description(bot: BotDir, settings: BotSettings, place: Place | None, preview: Sample | None) -> Description:
     """The card and the picture as they are with the bot at this place; those in its folder, if it is there already."""
     if _is_described(bot, place, preview):
         return Description(bot.card.read_bytes(), bot.picture.read_bytes())
     return _drawn(bot, settings, place, preview)
 
 
-def keep(bot: BotDir, told: Description, place: Place | None, preview: str | None) -> None:
+def keep(bot: BotDir, told: Description, place: Place | None, preview: Sample | None) -> None:
     """Into the bot's folder."""
     write_atomically(bot.picture, [told.picture])
     write_atomically(bot.card, [told.card])
     bot.mark_done("card", _key(bot, place, preview))
 
 
-def _is_described(bot: BotDir, place: Place | None, preview: str | None) -> bool:
+def _is_described(bot: BotDir, place: Place | None, preview: Sample | None) -> bool:
     return bot.is_done("card", _key(bot, place, preview), [bot.card, bot.picture])
 
 
-def _key(bot: BotDir, place: Place | None, preview: str | None) -> str:
-    chosen = preview if any(sample.text == preview for sample in check_scored(bot)) else None
+def _key(bot: BotDir, place: Place | None, preview: Sample | None) -> str:
+    check_scored(bot)
+    chosen = _kept(bot, preview) if preview else None
     read = (bot.accounts, bot.dataset_report, bot.train_report, bot.eval_report, bot.samples)
     told = filter(None, [place.url if place else None, chosen, run_url(bot)])
     return key_of(versions()["huggingtweets"], *map(file_digest, read), *told)
@@ -71,30 +73,65 @@ def check_scored(bot: BotDir) -> list[Sample]:
     stage_of = {bot.accounts: "download", bot.dataset_report: "build", bot.train_report: "train"}
     for file in (*stage_of, bot.eval_report, bot.samples):
         need(bot, file, stage_of.get(file, "evaluate"))
-    if (bot.stage("evaluate") or {}).get("weights") != (bot.stage("train") or {}).get("weights"):
+    if (bot.stage("evaluate") or {}).get("weights") != _weights(bot):
         raise StageMissing(
             f"{bot.name} was trained again after its scores were taken.", next=f"huggingtweets evaluate {bot.name}"
         )
-    shown = [sample for sample in read_lines_as(bot.samples, Sample.from_json) if sample.prompt]
+    shown = _samples(bot)
     if not shown:
         raise StageMissing(f"{bot.name} has no predictions to show.", next=f"huggingtweets evaluate {bot.name} --again")
     return shown
 
 
-def chosen_preview(bot: BotDir) -> str | None:
-    """The text that somebody chose for the picture."""
+def choose_preview(bot: BotDir, chosen: Sample | None) -> None:
+    """The card and the picture show this from now on, or, with None, what they show where nobody chose.
+
+    To be called with the bot's lock held.
+    """
+    bot.write_record(preview=_kept(bot, chosen) if chosen else None)
+
+
+def unchoose_preview(bot: BotDir) -> None:
+    """They show the first sample that copies nothing again; to be called with the bot's lock held."""
+    bot.write_record(preview=None)
+
+
+def _kept(bot: BotDir, chosen: Sample) -> str | dict[str, Any]:
+    """A sample by its text; what else the bot wrote whole."""
+    if chosen in check_scored(bot):
+        return chosen.text
+    return {**chosen.to_json(), "weights": _weights(bot)}
+
+
+def chosen_preview(bot: BotDir) -> Sample | None:
+    """The prediction that somebody chose for the picture; None where it has lapsed."""
     found = bot.read_record().get("preview")
-    return found if isinstance(found, str) else None
+    if isinstance(found, str) and bot.samples.exists():
+        return next((sample for sample in _samples(bot) if sample.text == found), None)
+    if isinstance(found, dict) and found.get("weights") == _weights(bot):
+        with contextlib.suppress(KeyError):
+            return Sample(str(found["prompt"]), str(found["text"]), found.get("copied_from"))
+    return None
 
 
-def _drawn(bot: BotDir, settings: BotSettings, place: Place | None, preview: str | None) -> Description:
+def _weights(bot: BotDir) -> str | None:
+    weights: str | None = (bot.stage("train") or {}).get("weights")
+    return weights
+
+
+def _samples(bot: BotDir) -> list[Sample]:
+    """Those with a prompt, which are made to be shown."""
+    return [sample for sample in read_lines_as(bot.samples, Sample.from_json) if sample.prompt]
+
+
+def _drawn(bot: BotDir, settings: BotSettings, place: Place | None, preview: Sample | None) -> Description:
     from huggingtweets.card import render_card
     from huggingtweets.card_header import CardFacts
     from huggingtweets.picture import Face, draw_picture
 
     accounts = read_accounts(bot)
     shown = check_scored(bot)
-    best = _pictured(shown, preview)
+    best = preview or next((sample for sample in shown if sample.copied_from is None), shown[0])
     faces = [Face(account.name, account.handle, bot.avatars / (account.avatar or "")) for account in accounts]
     facts = CardFacts(
         name=bot.name,
@@ -103,6 +140,7 @@ def _drawn(bot: BotDir, settings: BotSettings, place: Place | None, preview: str
         training=read_as(bot.train_report, TrainReport.from_json),
         evaluation=read_as(bot.eval_report, EvalReport.from_json),
         samples=shown,
+        chosen=preview if preview not in shown else None,
         sampling=SamplingSettings(),
         cleaning=settings.dataset,
         versions=(bot.stage("train") or {}).get("versions", {}),
@@ -112,12 +150,6 @@ def _drawn(bot: BotDir, settings: BotSettings, place: Place | None, preview: str
     )
     card = render_card(facts).encode("utf-8", "replace")
     return Description(card, draw_picture(faces, best.prompt, best.text))
-
-
-def _pictured(shown: Sequence[Sample], preview: str | None) -> Sample:
-    """The prediction that was chosen, else the first that copies nothing."""
-    chosen = next((sample for sample in shown if sample.text == preview), None)
-    return chosen or next((sample for sample in shown if sample.copied_from is None), shown[0])
 
 
 def read_accounts(bot: BotDir) -> list[Account]:

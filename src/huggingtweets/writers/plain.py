@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,8 @@ from huggingtweets.batches import Separators, max_tokens_of, separators
 from huggingtweets.config import SamplingSettings
 from huggingtweets.devices import choose_device
 from huggingtweets.writers.base import Order
+
+_DRAWING = threading.Lock()  # one batch at a time: torch has one generator of chance for all threads
 
 
 class PlainWriter:
@@ -50,11 +53,11 @@ class PlainWriter:
 
     def draw(self, order: Order) -> Iterator[tuple[int, int]]:
         self.model.to(choose_device(order.device, order.threads).name)
-        if order.seed is not None:
-            set_seed(order.seed)
         ids = torch.tensor([order.prompt], device=self.model.device)  # (1, T)
         for batch in order.batches:
-            with torch.no_grad():
+            with _DRAWING, torch.no_grad():
+                if order.seed is not None and not batch.start:
+                    set_seed(order.seed)
                 rows = self.model.generate(
                     ids,
                     attention_mask=torch.ones_like(ids),
