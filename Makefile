@@ -6,7 +6,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: setup demo test check bench fuzz docs clean
+.PHONY: setup demo browser test check bench fuzz docs clean
 
 setup: $(READY)
 
@@ -24,8 +24,17 @@ $(READY): pyproject.toml constraints.txt
 demo: setup
 	@$(BIN)/huggingtweets create examples/nasa.csv --base smollm2 --display-name NASA --minutes 5
 
-test: setup
-	$(BIN)/python -m pytest -n 2
+# The tests of the web app look at it with Chromium; without one they are skipped, and say so.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing Chromium for the tests of the web app"; \
+		{ apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium; } >/dev/null 2>&1 \
+			|| echo "Chromium could not be installed: the tests that need a browser are skipped." >&2; \
+	fi
+
+test: setup browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 
 import huggingtweets as ht
 from conftest import full_disk, invented_posts
@@ -32,9 +35,21 @@ def skipped(events: list[Event]) -> dict[str, bool]:
     return {event.stage: event.skipped for event in events if isinstance(event, StageDone)}
 
 
+@pytest.fixture(scope="module")
+def made(tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole bot, for all tests that need one."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "rover.txt").write_text("\n".join(invented_posts(250)) + "\n", encoding="utf-8")
+    return ht.create(str(folder / "rover.txt"), bots_dir=folder / "bots", settings=settings(tiny_gpt2)).path
+
+
 @pytest.fixture
-def bot(posts_file: Path, tiny_gpt2: Path, tmp_path: Path) -> ht.Bot:
-    return ht.create(str(posts_file), bots_dir=tmp_path / "bots", settings=settings(tiny_gpt2))
+def bot(made: Path, posts_file: Path, tmp_path: Path) -> ht.Bot:
+    """A copy of it, as if it had been made of this test's own file."""
+    bot = ht.Bot(shutil.copytree(made, tmp_path / "bots" / "rover"))
+    record = bot.dir.record.read_text(encoding="utf-8")
+    bot.dir.record.write_text(record.replace(str(made.parents[1]), str(posts_file.parent)), encoding="utf-8")
+    return bot
 
 
 def test_one_call_makes_the_whole_bot(bot: ht.Bot) -> None:
@@ -238,29 +253,26 @@ def test_a_full_disk_loses_nothing_and_the_same_call_continues(
     assert not skipped(events)["train"]
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-import huggingtweets as ht
-from huggingtweets.config import BotSettings
-from huggingtweets.reports import Advanced
-import json
+def create_until(file: str, bots: str, chosen: str, stage: str, kind: str, count: int) -> None:
+    """Makes a bot, and ends as by a power cut at an event."""
+    torch.set_num_threads(1)
+    seen = 0
 
-file, bots, settings, stage, kind, count = sys.argv[1:]
-left = int(count)
+    def listen(event: Event) -> None:
+        nonlocal seen
+        seen += getattr(event, "stage", None) == stage and type(event).__name__ == kind
+        if seen == count:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-def listen(event):
-    global left
-    if event.stage == stage if hasattr(event, "stage") else False:
-        if type(event).__name__ == kind:
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+    ht.create(file, bots_dir=Path(bots), settings=BotSettings.from_json(json.loads(chosen)), listen=listen)
 
-ht.create(file, bots_dir=Path(bots), settings=BotSettings.from_json(json.loads(settings)), listen=listen)
-"""
+
+@pytest.fixture(scope="module")
+def processes() -> multiprocessing.context.ForkServerContext:
+    """New processes that have the libraries loaded already, which takes longest."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch", "transformers", "huggingtweets", "huggingtweets.training"])
+    return context
 
 
 @pytest.mark.parametrize(
@@ -281,12 +293,21 @@ ht.create(file, bots_dir=Path(bots), settings=BotSettings.from_json(json.loads(s
     ],
 )
 def test_a_kill_in_any_stage_ends_in_the_same_bot(
-    undisturbed: dict[str, str], posts_file: Path, tiny_gpt2: Path, tmp_path: Path, stage: str, kind: str, count: int
+    undisturbed: dict[str, str],
+    processes: multiprocessing.context.ForkServerContext,
+    posts_file: Path,
+    tiny_gpt2: Path,
+    tmp_path: Path,
+    stage: str,
+    kind: str,
+    count: int,
 ) -> None:
     chosen = settings(tiny_gpt2, checkpoint_every_s=0.0)
-    arguments = [str(posts_file), str(tmp_path / "bots"), json.dumps(chosen.to_json()), stage, kind, str(count)]
-    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    arguments = (str(posts_file), str(tmp_path / "bots"), json.dumps(chosen.to_json()), stage, kind, count)
+    killed = processes.Process(target=create_until, args=arguments)
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
     ran: Counter[str] = Counter()
 
     def listen(event: Event) -> None:
@@ -307,10 +328,8 @@ def digests(bot: ht.Bot) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    (folder / "rover.txt").write_text("\n".join(invented_posts(250)) + "\n", encoding="utf-8")
-    return digests(ht.create(str(folder / "rover.txt"), bots_dir=folder / "bots", settings=settings(tiny_gpt2)))
+def undisturbed(made: Path) -> dict[str, str]:
+    return digests(ht.Bot(made))
 
 
 def test_a_damaged_record_is_said(bot: ht.Bot, posts_file: Path) -> None:
