@@ -69,6 +69,18 @@ def tiny_gpt2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def rover(tiny_gpt2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bot that learned 150 invented posts a little, to be copied."""
+    from huggingtweets import create
+    from huggingtweets.config import BotSettings, TrainingSettings
+
+    folder = tmp_path_factory.mktemp("rover")
+    (folder / "rover.csv").write_text("text\n" + "\n".join(f'"{post}"' for post in invented_posts(150)))
+    settings = BotSettings(base=str(tiny_gpt2), training=TrainingSettings(steps=4, threads=1))
+    return create(folder / "rover.csv", bots_dir=folder / "bots", settings=settings).path
+
+
+@pytest.fixture(scope="session")
 def tiny_llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a random Llama of 2 layers, whose tokenizer puts its own `<s>` in front of a text."""
     from tokenizers.processors import TemplateProcessing

@@ -12,6 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from huggingtweets.cli import app
 
 COMMAND = [sys.executable, "-c", "from huggingtweets.cli import main; main()"]
 
@@ -241,11 +244,16 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_display_name_breaks_nothing(home: Path, tiny_gpt2: Path, name: str) -> None:
+def test_a_hostile_display_name_breaks_nothing(
+    home: Path, tiny_gpt2: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, which has loaded what a command loads."""
     from huggingface_hub import ModelCard
 
-    done = create(home, tiny_gpt2, "--name", "hostile", "--display-name", name)
-    assert done.returncode == 0, done.stderr
+    options = ["--base", str(tiny_gpt2), "--epochs", "1", "--threads", "1", "--name", "hostile"]
+    monkeypatch.chdir(home)
+    done = CliRunner().invoke(app, ["create", "rover.csv", *options, "--display-name", name])
+    assert done.exit_code == 0, done.output
     card = home / "bots" / "hostile" / "README.md"
     assert ModelCard.load(card).data.to_dict()["tags"][0] == "huggingtweets"
     assert "<script>" not in card.read_text()

@@ -34,6 +34,15 @@ DOORS = {
     "wandb": {"tracking"},
     "typer": {"cli", "options"},
     "rich": {"terminal", "cli"},
+    "sqlalchemy": {"web"},
+    "alembic": {"web"},
+    "fastapi": {"web"},
+    "starlette": {"web"},
+    "uvicorn": {"web"},
+    "jinja2": {"web"},
+    "argon2": {"web"},
+    "limits": {"web"},
+    "gradio": {"web"},
 }
 
 

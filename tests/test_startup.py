@@ -53,6 +53,8 @@ MAY_LOAD: dict[str, set[str]] = {
     "unpublish rover": {"rich"},
     "sync rover": {"rich"},
     "forget @nobody --dry-run": {"rich"},
+    "serve --help": {"rich"},
+    "user --help": {"rich"},
     "doctor": {"rich", "torch", "numpy", "huggingface_hub", "httpx2", "yaml"},
 }
 

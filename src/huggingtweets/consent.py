@@ -103,18 +103,26 @@ def ask_first(source: Source, word: Word, bots_dir: Path) -> None:
     raise ConsentMissing(
         f"Before anything of {source.handle} is fetched, something has to be said.",
         why="\n".join(reasons),
-        next=f"the same command with {', '.join(missing)}",
+        next=f"the same command with {', '.join(_OPTIONS[need] for need in missing)}",
+        needs=tuple(missing),
     )
+
+
+_OPTIONS = {
+    "terms": "--accept-x-terms",
+    "price": "--yes",
+    "word": '--mine if the account is yours, else --permission "who gave it, and when"',
+}
 
 
 def _missing(origin: Origin, word: Word) -> Iterator[str]:
     """The plain options first: the last one is a choice."""
     if origin.terms and not word.terms:
-        yield "--accept-x-terms"
+        yield "terms"
     if origin.price and not word.price:
-        yield "--yes"
+        yield "price"
     if origin.kind == "network" and not word.is_given:
-        yield '--mine if the account is yours, else --permission "who gave it, and when"'
+        yield "word"
 
 
 def refuse_forgotten(account: Account, bots_dir: Path) -> None:
@@ -140,7 +148,8 @@ def judge(account: Account, origin: Origin, word: Word, bots_dir: Path) -> list[
         raise ConsentMissing(
             f"@{account.handle} {_listed(by_verdict['ask'])}.",
             why="That is not a no, but not a yes either.",
-            next='the same command with --mine if the account is yours, else --permission "who gave it, and when"',
+            next=f"the same command with {_OPTIONS['word']}",
+            needs=("word",),
         )
     noted = by_verdict["ask"] + by_verdict["note"]
     return [f"@{account.handle} {_listed(noted)}."] if noted else []

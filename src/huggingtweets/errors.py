@@ -76,7 +76,12 @@ class ConsentError(HuggingtweetsError):
 
 
 class ConsentMissing(ConsentError):
-    """A person has to say something first: whose account it is, that a price is fine, that terms are known."""
+    """A person has to say something first: whose account it is ("word"), that a price is fine ("price"), that terms
+    are known ("terms"); `needs` tells which."""
+
+    def __init__(self, what: str, *, why: str = "", next: str = "", needs: tuple[str, ...] = ()) -> None:
+        super().__init__(what, why=why, next=next)
+        self.needs = needs
 
 
 class ConsentRefused(ConsentError):

@@ -132,7 +132,7 @@ class Sample(Report):
 
 @dataclass(frozen=True)
 class Copying(Report):
-    """How much of what the bot writes it took word for word; see `evaluation` for the measure."""
+    """How much of what the bot writes it took word for word; see `copies` for the measure."""
 
     share: float  # of the predictions
     predictions: int

@@ -146,6 +146,8 @@ _BLUESKY_PAGE = r"((?:https?://)?(?:www\.)?bsky\.app/profile/.+|at://.+)"
 _BLUESKY_NAME = rf"(?:https?://)?(@?did:[a-z]+:\S+|@?[\w-]+\.bsky\.social|@{addresses.DOMAIN})/?"
 _HUB_PAGE = r"((?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/datasets/.+)"
 
+_NETWORKS = (_open_x, _open_bluesky, _open_mastodon, _refuse_stranger, _refuse_mail)
+
 KINDS = (  # in this order: what is said outright, then addresses, then what can be told by its form
     _kind("a file", r"file:(.*)", _open_file),
     _kind("an X archive", r"archive:(.*)", _open_x_archive),
@@ -176,6 +178,17 @@ def recognise(spec: str, settings: ImportSettings) -> Source:
         if found := kind.pattern.fullmatch(spec) or kind.pattern.fullmatch(spec.strip()):
             return kind.open(found[1], settings)
     raise unknown(spec)
+
+
+def recognise_account(spec: str, settings: ImportSettings) -> Source:
+    """The account on a network that was meant, by somebody whose words may open no file here; raises SourceError."""
+    for kind in KINDS:
+        if kind.open in _NETWORKS and (found := kind.pattern.fullmatch(spec.strip())):
+            return kind.open(found[1], settings)
+    raise UnknownSource(
+        f"{shorten(spec)!r} is no account on a network that is known here.",
+        next="pass it as @name (X), name.bsky.social (Bluesky) or @name@server (Mastodon)",
+    )
 
 
 def join_parts(sources: Sequence[Source]) -> list[Source]:
