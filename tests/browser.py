@@ -27,7 +27,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE_S = 60.0  # for what takes a moment, on a machine that is busy with other tests
+PATIENCE_S = 120.0  # for what takes a moment, on a machine that is busy with other tests
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 TELL_OF_BREACHES = """document.addEventListener("securitypolicyviolation", (event) =>
     console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));"""

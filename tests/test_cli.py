@@ -226,7 +226,7 @@ def test_ctrl_c_stops_with_a_word_and_the_same_command_goes_on(home: Path, tiny_
     while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=240)
     assert process.returncode == 130
     assert "The same command continues" in errors
     assert "Traceback" not in errors

@@ -566,7 +566,7 @@ def test_a_killed_process_costs_no_page(tmp_path: Path) -> None:
         assert (tmp_path / "bakery.example" / "download" / "0.jsonl").read_text().count("\n") == 20
         server.log.clear()
         bluesky.hold_at = None
-        out, err = command(server, tmp_path, *download).communicate(timeout=60)
+        out, err = command(server, tmp_path, *download).communicate(timeout=240)
         pages = [request.query.get("cursor") for request in server.log if request.path.endswith("getAuthorFeed")]
     assert pages == ["20", "30"], err
     bot = BotDir(Path(out.strip()))
@@ -577,7 +577,7 @@ def test_a_killed_process_costs_no_page(tmp_path: Path) -> None:
 
 def test_the_command_line_says_what_to_say(tmp_path: Path) -> None:
     with serve(Bluesky().play) as server:
-        out, err = command(server, tmp_path / "bots", "download", "bluesky:bakery.example").communicate(timeout=60)
+        out, err = command(server, tmp_path / "bots", "download", "bluesky:bakery.example").communicate(timeout=240)
         assert server.paths == []
     assert "--mine if the account is yours" in err
     assert out == ""

@@ -364,7 +364,7 @@ def test_a_kill_loses_nothing_and_no_large_file_is_sent_twice(
             server.fail(route, Fault(drop=True))
 
     server.on_request = kill
-    assert child.wait(timeout=60) == -signal.SIGKILL
+    assert child.wait(timeout=240) == -signal.SIGKILL
     server.on_request = lambda asked: None
     sent = len(server.stored)
     assert sent == (3 if route == "commit" else 0)

@@ -188,7 +188,7 @@ def test_a_model_that_nobody_listens_to_stops(space: Path, saved: Path, monkeypa
     posts.close()
     for thread in threading.enumerate():
         if thread.daemon and "work" in thread.name:
-            thread.join(timeout=10)
+            thread.join(timeout=60)
     assert threading.active_count() <= before
 
 

@@ -122,7 +122,7 @@ def test_nothing_that_kills_a_worker_or_a_server_ends_a_training(settings: WebSe
     """The worker is killed; then the server is stopped; then the next server is killed, and its worker lives on."""
     first = Queue(settings, store)
     first.start()
-    job = orders.order(settings, store, OURS, uploads=[upload(settings)], straight=True, minutes=0.15)
+    job = orders.order(settings, store, OURS, uploads=[upload(settings)], straight=True, minutes=5)
     training = reached(store, job, at_step(5))
     os.kill(workers_pid(settings, training), signal.SIGKILL)
     again = reached(store, job, lambda now: now.attempts == 2 and now.state == "training")
@@ -131,10 +131,11 @@ def test_nothing_that_kills_a_worker_or_a_server_ends_a_training(settings: WebSe
     stopped = store.job(job.id)
     assert stopped is not None
     assert (stopped.state, stopped.worker) == ("waiting", "")
+    store.change_job(job.id, minutes=0.05)
 
     killed = Queue(settings, store)
     killed.start()
-    orphan = reached(store, job, lambda now: now.state == "training" and now.progress.get("phase") == "train")
+    orphan = reached(store, job, in_state("training"))
     killed._over.set()  # its thread is gone, its worker is not: what a SIGKILL leaves
     killed._thread.join()  # type: ignore[union-attr]
     queue = Queue(settings, store)

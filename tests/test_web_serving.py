@@ -27,7 +27,7 @@ PASSWORD = "correct horse"
 
 def run(folder: Path, *arguments: str, code: str = COMMAND[2]) -> subprocess.CompletedProcess[str]:
     command = [*COMMAND[:2], code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120)
 
 
 @contextmanager
@@ -55,20 +55,20 @@ def test_it_prints_its_address_once_it_answers_and_ctrl_c_ends_it(tmp_path: Path
         told = httpx2.get(f"{url}/api/v1/me").json()
         assert told["visitor"]["admin"]
         process.send_signal(signal.SIGINT)
-        _, talk = process.communicate(timeout=30)
+        _, talk = process.communicate(timeout=120)
         assert process.returncode == 130
         assert "The same command continues from here." in talk
         assert "Traceback" not in talk
 
 
 def test_a_stream_that_is_watched_does_not_keep_the_server_from_ending(tmp_path: Path) -> None:
-    with served(tmp_path) as (url, process), httpx2.Client(base_url=url, timeout=30) as client:
+    with served(tmp_path) as (url, process), httpx2.Client(base_url=url, timeout=120) as client:
         order = {"accounts": ["@nobody@fediverse.example"]}
         job = client.post("/api/v1/jobs", json=order).json()
         with client.stream("GET", f"/api/v1/jobs/{job['id']}/events") as events:
             assert next(events.iter_lines()) == "event: job"
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
 
 
 def test_a_port_that_is_taken_is_said_with_the_next_one(tmp_path: Path) -> None:
