@@ -43,6 +43,8 @@ DOORS = {
     "argon2": {"web"},
     "limits": {"web"},
     "gradio": {"web"},
+    "ray": {"fleet"},
+    "fsspec": {"fleet"},
 }
 
 

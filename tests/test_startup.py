@@ -55,6 +55,7 @@ MAY_LOAD: dict[str, set[str]] = {
     "forget @nobody --dry-run": {"rich"},
     "serve --help": {"rich"},
     "user --help": {"rich"},
+    "fleet --help": {"rich"},
     "doctor": {"rich", "torch", "numpy", "huggingface_hub", "httpx2", "yaml"},
 }
 

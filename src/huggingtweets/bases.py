@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib.util
 import os
 import re
@@ -91,7 +92,24 @@ def find_base(name: str, say: Callable[[str], None] = lambda text: None, *, newe
 
 def load_base(base: Base) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model in float32 and its tokenizer; raises BaseModelError when the folder holds no causal language model."""
-    return load_folder(base.folder, base.name)
+    if _kept is None:
+        return load_folder(base.folder, base.name)
+    if base.folder not in _kept:
+        _kept.clear()
+        _kept[base.folder] = load_folder(base.folder, base.name)
+    return copy.deepcopy(_kept[base.folder])
+
+
+_kept: dict[Path, tuple[PreTrainedModel, PreTrainedTokenizerBase]] | None = None
+
+
+def keep_base() -> None:
+    """From now on this process keeps the base that it loaded last and hands out copies: for one that makes many bots.
+
+    A bot is the same either way; the price is the memory of one more model.
+    """
+    global _kept
+    _kept = {} if _kept is None else _kept
 
 
 def load_folder(folder: Path, name: str = "") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from huggingtweets.errors import BotError, StorageError
+from huggingtweets.errors import BotBusy, BotError, StorageError
 
 T = TypeVar("T")
 
@@ -166,7 +166,7 @@ class BotDir:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the bot for this process; raises BotError when another has it."""
+        """Holds the bot for this process; raises BotBusy when another has it."""
         from filelock import FileLock, Timeout
 
         make_folder(self.path)
@@ -175,7 +175,7 @@ class BotDir:
             with storage_errors(self.path):
                 lock.acquire()
         except Timeout:
-            raise BotError(
+            raise BotBusy(
                 f"{self.path} is being worked on by another process.",
                 next="wait for it, or stop it, and run the same command again",
             ) from None

@@ -104,3 +104,10 @@ def reused_memory() -> Iterator[None]:
         for threshold in (_TRIM_THRESHOLD, _MMAP_THRESHOLD):
             mallopt(threshold, _USUAL)
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def memory_of(name: str) -> int:
+    """Bytes that a device has in all; 0 where there is none."""
+    if name != "cuda" or not torch.cuda.is_available():
+        return 0
+    return int(torch.cuda.get_device_properties(0).total_memory)

@@ -15,6 +15,7 @@
     │   └── HubUnreachable  the Hugging Face Hub did not answer and nothing is cached
     ├── PublishError        the Hub or Weights & Biases did not take what was sent
     ├── BotError            the bot folder is missing, damaged or in use
+    │   ├── BotBusy         another process works on it
     │   └── StageMissing    a stage was asked for before the one it reads from
     └── StorageError        the disk is full or may not be written
 
@@ -106,6 +107,10 @@ class PublishError(HuggingtweetsError):
 
 class BotError(HuggingtweetsError):
     """The bot folder is missing, damaged or in use by another process."""
+
+
+class BotBusy(BotError):
+    """Another process works on the bot."""
 
 
 class StageMissing(BotError):

@@ -98,6 +98,11 @@ def finish(bot: BotDir, settings: BotSettings, listen: Listener = silent, throug
     lineage.record(bot)
 
 
+def is_finished(bot: BotDir, settings: BotSettings) -> bool:
+    """Whether `finish` would find everything done, for a bot whose dataset is built."""
+    return stages.is_trained(bot, settings) and stages.is_scored(bot, settings) and stages.is_described(bot)
+
+
 def prepare(
     specs: Sequence[str | PathLike[str]],
     *,

@@ -163,6 +163,25 @@ class EvalReport(Report):
         return super().from_json({**record, **scores, "copying": Copying.from_json(record["copying"])})
 
 
+FLEET_FILE = "fleet.json"  # beside the bots
+FLEET_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class FleetCounts(Report):
+    """How many bots of a fleet are where."""
+
+    done: int
+    running: int
+    failed: int  # set aside, with their reasons
+    waiting: int
+    was_there: int = 0  # of the done: finished before this run
+
+    @property
+    def all(self) -> int:
+        return self.done + self.running + self.failed + self.waiting
+
+
 @dataclass(frozen=True)
 class StageStarted:
     """A stage begins; `label` says in a few words what it does."""

@@ -107,7 +107,7 @@ class Narrator:
         if self._task is not None:
             self._bars.remove_task(self._task)
             self._task = None
-        took = "already done" if event.skipped else _duration(time.monotonic() - self._begun)
+        took = "already done" if event.skipped else duration(time.monotonic() - self._begun)
         line = Text("✓ ", style="green") + Text(f"{event.stage:<9}", style="bold") + Text(event.summary)
         self._console.print(line + Text(f"  ({took})", style="dim"))
 
@@ -123,7 +123,7 @@ def _facts(event: Advanced, elapsed_s: float) -> str:
         parts.append(f"step {event.done:g}" + (f" of {event.total:g}" if event.total else ""))
     left_s = _seconds_left(event, elapsed_s)
     if left_s is not None:
-        parts.append(f"{_duration(left_s)} left")
+        parts.append(f"{duration(left_s)} left")
     return ", ".join(parts)
 
 
@@ -134,11 +134,13 @@ def _seconds_left(event: Advanced, elapsed_s: float) -> float | None:
     return spent_s / event.done * (event.total - event.done)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """
-    >>> _duration(75.2), _duration(3.21)
-    ('1:15', '3.2 s')
+    >>> duration(75.2), duration(3.21), duration(65_000)
+    ('1:15', '3.2 s', '18 h')
     """
+    if seconds >= 7200:
+        return f"{seconds / 3600:,.0f} h"
     if seconds < 10:
         return f"{seconds:.1f} s"
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
@@ -200,7 +202,7 @@ def training_table(report: TrainReport) -> Table:
     )
     table.add_row("base", f"{report.base}, {report.parameters / 1e6:.0f}M parameters")
     table.add_row("plan", report.plan)
-    table.add_row("trained", f"{report.tokens:,} tokens in {_duration(report.seconds)} on {report.device}")
+    table.add_row("trained", f"{report.tokens:,} tokens in {duration(report.seconds)} on {report.device}")
     table.add_row("loss", f"{report.first_loss:.2f} to {report.final_loss:.2f} nats per token")
     return table
 

@@ -16,11 +16,11 @@ from typing import NoReturn
 
 import typer
 
-from huggingtweets.cli import making, serving, sharing, showing
+from huggingtweets.cli import fleets, making, serving, sharing, showing
 from huggingtweets.cli.app import app
 from huggingtweets.errors import HuggingtweetsError, SettingsError
 
-__all__ = ["app", "main", "making", "serving", "sharing", "showing"]
+__all__ = ["app", "fleets", "main", "making", "serving", "sharing", "showing"]
 
 
 class Stopped(BaseException):

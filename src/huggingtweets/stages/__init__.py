@@ -9,9 +9,9 @@ from __future__ import annotations
 from huggingtweets.stages.adopting import adopt
 from huggingtweets.stages.building import build, is_built
 from huggingtweets.stages.continuing import is_pending, keep_previous, leave_outdated, start_afresh
-from huggingtweets.stages.describing import describe
+from huggingtweets.stages.describing import describe, is_described
 from huggingtweets.stages.downloading import add_new, fetch, renew, word_of
-from huggingtweets.stages.scoring import evaluate
+from huggingtweets.stages.scoring import evaluate, is_scored
 from huggingtweets.stages.training import is_trained, train, weights_digest
 
 __all__ = [
@@ -22,7 +22,9 @@ __all__ = [
     "evaluate",
     "fetch",
     "is_built",
+    "is_described",
     "is_pending",
+    "is_scored",
     "is_trained",
     "keep_previous",
     "leave_outdated",

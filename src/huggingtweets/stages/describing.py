@@ -34,12 +34,17 @@ class Description:
 def describe(bot: BotDir, settings: BotSettings, listen: Listener) -> None:
     """Every report in; the card and the picture out. Raises StageMissing."""
     place, preview = read_places(bot).now, chosen_preview(bot)
-    if _is_described(bot, place, preview):
+    if is_described(bot):
         listen(StageDone("card", f"{bot.card.name}, {bot.picture.name}", skipped=True))
         return
     listen(StageStarted("card", "Writing the card, drawing the picture"))
     keep(bot, description(bot, settings, place, preview), place, preview)
     listen(StageDone("card", f"{bot.card.name}, {bot.picture.name}"))
+
+
+def is_described(bot: BotDir) -> bool:
+    """Whether card and picture tell what the bot is now; raises StageMissing for one that has no scores."""
+    return _is_described(bot, read_places(bot).now, chosen_preview(bot))
 
 
 def description(bot: BotDir, settings: BotSettings, place: Place | None, preview: Sample | None) -> Description:

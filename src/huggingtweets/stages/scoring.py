@@ -25,15 +25,14 @@ def evaluate(bot: BotDir, settings: BotSettings, listen: Listener) -> EvalReport
     need(bot, bot.train_report, "train")
     for file in (bot.train_posts, bot.holdout_posts):
         need(bot, file, "build")
-    trained = bot.stage("train") or {}
+    trained, key = bot.stage("train") or {}, _key(bot, settings)
     if trained.get("data") != data_digest(bot):
         raise StageMissing(
             f"The dataset of {bot.name} has changed since its training.",
             why="Posts that are held out now may have been trained on, so a score would be worth nothing.",
             next=f"huggingtweets train {bot.name} --again",
         )
-    key = key_of(trained.get("weights"), settings.seed, file_digest(bot.holdout_posts), file_digest(bot.train_posts))
-    if bot.is_done("evaluate", key, [bot.eval_report, bot.samples]):
+    if is_scored(bot, settings):
         report = read_as(bot.eval_report, EvalReport.from_json)
         listen(StageDone("evaluate", _eval_summary(report), skipped=True))
         return report
@@ -46,9 +45,19 @@ def evaluate(bot: BotDir, settings: BotSettings, listen: Listener) -> EvalReport
     return report
 
 
+def is_scored(bot: BotDir, settings: BotSettings) -> bool:
+    """Whether the scores are there, of this model and this dataset."""
+    return bot.is_done("evaluate", _key(bot, settings), [bot.eval_report, bot.samples])
+
+
+def _key(bot: BotDir, settings: BotSettings) -> str:
+    weights = (bot.stage("train") or {}).get("weights")
+    return key_of(weights, settings.seed, file_digest(bot.holdout_posts), file_digest(bot.train_posts))
+
+
 def _score(bot: BotDir, settings: BotSettings, listen: Listener) -> tuple[EvalReport, list[Sample]]:
     from huggingtweets import evaluation
-    from huggingtweets.bases import find_base, load_folder
+    from huggingtweets.bases import find_base, load_base, load_folder
     from huggingtweets.devices import choose_device
 
     device = choose_device(settings.training.device, settings.training.threads)
@@ -61,11 +70,10 @@ def _score(bot: BotDir, settings: BotSettings, listen: Listener) -> tuple[EvalRe
 
     samples = _predict(Bot(bot.path), settings, listen, advance(0, PREDICTION_WORK))
     scores = {}
-    for number, folder in enumerate((bot.model, find_base(settings.base).folder)):
-        if held_out:
-            model, tokenizer = load_folder(folder)
-            progress = advance(predicting + number * len(held_out))
-            scores[number] = evaluation.score_held_out(model, tokenizer, held_out, device, progress)
+    for number in range(2 if held_out else 0):
+        model, tokenizer = load_base(find_base(settings.base)) if number else load_folder(bot.model)
+        progress = advance(predicting + number * len(held_out))
+        scores[number] = evaluation.score_held_out(model, tokenizer, held_out, device, progress)
     unprompted = [sample for sample in samples if not sample.prompt]
     number = sum(1 for _ in _own_posts(bot))
     places = set(random.Random(settings.seed).sample(range(number), min(OWN_POSTS, number)))
