@@ -150,51 +150,49 @@ def node_of(nodes: Any, **environment: str) -> Any:
     )
 
 
-def trainers() -> list[int]:
-    """Processes that are asked to train at the moment, by the title that Ray gives them."""
+def trainers(home: Path) -> list[int]:
+    """Processes of this fleet that train at the moment, by the title that Ray gives them and where they work."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if (folder / "cmdline").read_bytes().startswith(b"ray::Worker.train"):
+            if (folder / "cmdline").read_bytes().startswith(b"ray::Worker.train") and (folder / "cwd").samefile(home):
                 found.append(int(folder.name))
     return found
 
 
+@pytest.mark.timeout(900)
 def test_a_fleet_survives_its_processes_its_nodes_and_its_driver(tmp_path: Path, tiny_gpt2: Path) -> None:
     """A process is killed, then a node, then the driver; the next one ends it, and all is as if nothing had been."""
     names = posts_of(tmp_path, 4, posts=400)
     (tmp_path / "accounts.txt").write_text("\n".join(names))
     bots = tmp_path / "bots"
 
-    def at_step(number: int) -> Callable[[], bool]:
+    def trains_on(after: int) -> Callable[[], bool]:
+        """One is well into its training, and so many are done."""
+
         def is_so() -> bool:
-            return (
-                any(
-                    bot["state"] == "training" and bot.get("stage") == "train" and bot.get("fraction", 0) > 0.2
-                    for bot in report_in(bots)["bots"]
-                )
-                and len([bot for bot in report_in(bots)["bots"] if bot["state"] == "done"]) >= number
-            )
+            known = report_in(bots)["bots"]
+            at_work = [bot for bot in known if bot.get("stage") == "train" and bot.get("fraction", 0) > 0.2]
+            return bool(at_work) and sum(bot["state"] == "done" for bot in known) >= after
 
         return is_so
 
     with cluster() as nodes:
-        first, second = node_of(nodes), node_of(nodes)
+        first, _ = node_of(nodes), node_of(nodes)
         words = ("accounts.txt", "--base", tiny_gpt2, "--epochs", 8, "--address", nodes.address)
         with fleet(tmp_path, *words) as process:
-            wait_for(at_step(0), process)
-            os.kill(wait_for(trainers, process)[0], signal.SIGKILL)
-            wait_for(at_step(0), process)
+            wait_for(trains_on(0), process)
+            os.kill(wait_for(lambda: trainers(tmp_path), process)[0], signal.SIGKILL)
+            wait_for(trains_on(0), process)
             nodes.remove_node(first, allow_graceful=False)
             node_of(nodes)
-            wait_for(at_step(1), process)
+            wait_for(trains_on(1), process)
             process.send_signal(signal.SIGKILL)
             process.wait()
         with fleet(tmp_path, *words) as process:
             code, out, err = ended(process)
         assert code == 0, out + err
         assert "set aside" not in out
-        _ = second
     record = report_in(bots)
     assert {bot["state"] for bot in record["bots"]} == {"done"}
     for name in names:
@@ -219,7 +217,7 @@ def test_a_node_whose_disk_is_full_costs_no_bot(tmp_path: Path, tiny_gpt2: Path)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "sitecustomize.py").write_text(SMALL_FILES)
     with cluster() as nodes:
-        full = node_of(nodes, PYTHONPATH=str(tmp_path / "full"))
+        node_of(nodes, PYTHONPATH=str(tmp_path / "full"))
         words = ("accounts.txt", "--base", tiny_gpt2, "--epochs", 1, "--address", nodes.address)
         with fleet(tmp_path, *words) as process:
             code, out, err = ended(process)
@@ -231,7 +229,6 @@ def test_a_node_whose_disk_is_full_costs_no_bot(tmp_path: Path, tiny_gpt2: Path)
             code, out, err = ended(process)
         assert code == 0, out + err
         assert "3 made" in out
-        _ = full
 
 
 def test_a_fleet_on_shared_storage_leaves_nothing_here(tmp_path: Path, tiny_gpt2: Path) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from huggingtweets.fleet.ledger import Ledger, file_of
+from huggingtweets.fleet.members import Member
+from huggingtweets.reports import FLEET_FILE
 from huggingtweets.web import bot_pages
 from huggingtweets.web.keys import hash_password
 from huggingtweets.web.records import Job, Prediction, User
@@ -153,3 +159,70 @@ def test_a_face_is_sent_small(site: Served, tmp_path: Path) -> None:
     assert Image.open(tmp_path / "face.webp").size == (144, 144)
     (bot.dir.avatars / "rover.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
     assert site[0].get("/rover/avatars/rover.png").status_code == 404
+
+
+# --- many bots ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def many(rover: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Sixty bots, of which one is damaged."""
+    folder = tmp_path_factory.mktemp("many")
+    for number in range(60):
+        shutil.copytree(rover, folder / f"rover{number:02}", copy_function=os.link)
+    for damaged in ("bot.json", "eval.json"):
+        (folder / "rover30" / damaged).unlink()
+        (folder / "rover30" / damaged).write_text("{")
+    with serving(WebSettings(bots_dir=folder)) as served:
+        yield served
+
+
+def test_a_gallery_of_many_has_pages_and_a_search(many: Served) -> None:
+    client = many[0]
+    first = client.get("/bots")
+    assert "Page 1 of 3, 60 bots" in first.text
+    assert 'href="/rover00"' in first.text
+    assert 'href="/rover24"' not in first.text
+    assert 'rel="next" href="/bots?q=&amp;page=2"' in first.text
+    last = client.get("/bots?page=99")
+    assert "Page 3 of 3" in last.text
+    assert 'href="/rover59"' in last.text
+    found = client.get("/bots?q=ROVER3")
+    assert 'href="/rover31"' in found.text
+    assert 'href="/rover20"' not in found.text
+    nobody = client.get("/bots", params={"q": "<script>"})
+    assert "No bot is called that" in nobody.text
+    assert "<script>" not in nobody.text.partition("</head>")[2].partition("<form")[2].partition("</form>")[0]
+    assert client.get("/bots?page=0").status_code == 422
+
+
+def test_programs_get_as_many_bots_as_they_ask_for(many: Served) -> None:
+    client = many[0]
+    told = client.get("/api/v1/bots?limit=5&offset=28").json()
+    assert told["total"] == 60
+    assert [bot["name"] for bot in told["bots"]] == ["rover28", "rover29", "rover31", "rover32"]
+    assert len(client.get("/api/v1/bots?q=rover5").json()["bots"]) == 10
+    assert client.get("/api/v1/bots?limit=100000").status_code == 422
+
+
+def test_a_fleet_that_is_at_work_is_seen(many: Served) -> None:
+    client, folder = many[0], many[1].web.settings.bots_dir
+    members = [Member(f"line {number}", (f"{number}.csv",)) for number in range(1_200)]
+    ledger = Ledger(members, "accounts.txt", str(folder))
+    for entry in ledger.entries[:300]:
+        entry.state = "done"
+    assert client.get("/api/v1/fleet").json() == {"fleet": None}
+    (folder / FLEET_FILE).write_bytes(file_of(ledger.to_json()))
+    fleet = client.get("/api/v1/fleet").json()["fleet"]
+    assert fleet["at_work"]
+    assert fleet["counts"]["all"] == 1_200
+    page = client.get("/bots").text
+    assert "Many are being made" in page
+    assert "300 of 1,200 done" in page
+    record = ledger.to_json()
+    (folder / FLEET_FILE).write_text(json.dumps({**record, "updated": "2026-01-01T00:00:00+00:00"}))
+    assert "A fleet was stopped" in client.get("/bots").text
+    for damaged in (b"{", b"[]", b'{"counts": 3}', file_of({**record, "is_over": True})):
+        (folder / FLEET_FILE).write_bytes(damaged)
+        assert client.get("/api/v1/fleet").json() == {"fleet": None}
+        assert "fleet" not in client.get("/bots").text.partition("<main")[2]

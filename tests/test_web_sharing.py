@@ -20,7 +20,7 @@ from huggingtweets.web.records import Complaint, Job, Prediction
 from huggingtweets.web.settings import WebSettings
 from huggingtweets.web.sharing import bot_named, make_preview, picture_of, settle, url_of
 from huggingtweets.web.store import Store
-from huggingtweets.web.views import avatar_of, bot_view, bot_views, job_view, prediction_view
+from huggingtweets.web.views import avatar_of, bot_view, bot_views, bots_found, job_view, prediction_view
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def size_of(png: bytes) -> tuple[int, int]:
 
 
 def test_a_finished_bot_is_told_whole_and_without_a_folder(bot: Bot, settings: WebSettings, store: Store) -> None:
-    view = bot_view(settings, store, bot)
+    view = bot_view(store, bot)
     assert {name: view[name] for name in ("name", "url", "picture", "base", "trained", "published", "predictions")} == {
         "name": "rover",
         "url": "/rover",
@@ -82,7 +82,7 @@ def test_a_finished_bot_is_told_whole_and_without_a_folder(bot: Bot, settings: W
 def test_a_bot_that_has_only_begun_is_told_too(settings: WebSettings, store: Store, bot: Bot) -> None:
     begun = Bot(settings.bots_dir / "begun")
     begun.dir.write_record()
-    view = bot_view(settings, store, begun)
+    view = bot_view(store, begun)
     assert (view["trained"], view["scores"], view["picture"], view["accounts"]) == (False, None, None, [])
 
 
@@ -90,13 +90,13 @@ def test_a_damaged_bot_hides_no_other(settings: WebSettings, store: Store, bot: 
     (settings.bots_dir / "broken").mkdir()
     (settings.bots_dir / "broken" / "bot.json").write_text("{")
     (settings.bots_dir / "broken" / "train.json").write_text("{")
-    assert [view["name"] for view in bot_views(settings, store)] == ["rover"]
+    assert [view["name"] for view in bot_views(store, bots_found(settings))] == ["rover"]
 
 
 def test_a_profile_that_is_no_web_page_is_not_linked(settings: WebSettings, store: Store, bot: Bot) -> None:
     (account,) = read_json(bot.dir.accounts)
     write_json(bot.dir.accounts, [{**account, "url": "javascript:alert(1)"}])
-    assert bot_view(settings, store, bot)["accounts"][0]["url"] is None
+    assert bot_view(store, bot)["accounts"][0]["url"] is None
 
 
 def test_a_prediction_is_told_with_all_that_repeats_it(bot: Bot, said: Prediction) -> None:

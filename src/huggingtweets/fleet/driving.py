@@ -32,7 +32,7 @@ from typing import Any
 
 from huggingtweets.botdir import make_folder
 from huggingtweets.errors import BotError, StorageError
-from huggingtweets.fleet.engine import Engine, Hand
+from huggingtweets.fleet.engine import Engine, Hand, Needs, Node
 from huggingtweets.fleet.ledger import MOST_TRIES, Entry, Ledger, file_of
 from huggingtweets.fleet.members import Failed, Made, Opened
 from huggingtweets.fleet.shared import Storage
@@ -42,7 +42,7 @@ from huggingtweets.reports import FLEET_FILE
 
 TURN_S = 0.2  # how long an answer is waited for before the rest is looked after
 LOOK_S = 1.0  # how often processes are asked how far they are
-REPORT_S = 2.0  # how often fleet.json is written; behind a URL more seldom
+REPORT_S = 1.0  # how often fleet.json is written; behind a URL more seldom
 REPORT_URL_S = 30.0
 BUSY_S = 5.0  # until a bot that another process works on is asked for again
 SILENT_S = 3600.0  # a process that has said nothing for so long hangs; a network may ask for a quarter of an hour
@@ -258,6 +258,17 @@ def alone(storage: Storage) -> Iterator[None]:
         lock.release()
 
 
+def _needs(by_base: dict[str, Needs], nodes: list[Node], ledger: Ledger) -> Needs:
+    """What every training is given: what the most demanding base needs of those that fit on some node. Bots of others
+    are set aside, unless none fits."""
+    fits = {base: needs for base, needs in by_base.items() if any(map(needs.room_on, nodes))}
+    for entry in ledger.entries:
+        base = entry.member.settings.base
+        if fits and base not in fits and not entry.is_over:
+            entry.refuse(f"No node has room for a training on {base}: it takes {by_base[base]}.")
+    return max((fits or by_base).values(), key=lambda needs: (needs.gpus, needs.memory))
+
+
 def run(
     ledger: Ledger,
     storage: Storage,
@@ -287,7 +298,7 @@ def run(
             bases = {entry.member.settings.base for entry in ledger.entries}
             devices = {entry.member.settings.training.device for entry in ledger.entries}
             device = devices.pop() if len(devices) == 1 else None
-            needs = engine.needs(bases, threads, gpus_per_bot, device)
+            needs = _needs(engine.needs(bases, threads, gpus_per_bot, device), engine.nodes(), ledger)
             staff = Staff(engine, needs, ledger.notices.append)
             Fleet(ledger, staff, storage, publishes=publish, listen=listen).drive()
     return ledger

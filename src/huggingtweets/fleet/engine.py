@@ -98,6 +98,14 @@ def _sizes(memory: float, cpus: float, gpus: float) -> str:
     return " and ".join([f"{memory / 1e9:.1f} GB of memory", cores, *([f"{gpus:.2g} of a GPU"] if gpus else [])])
 
 
+def _part_of_a_gpu(whole: int, needed: int) -> float:
+    """
+    >>> _part_of_a_gpu(80_000_000_000, 4_000_000_000), _part_of_a_gpu(0, 1)
+    (0.05, 1.0)
+    """
+    return 1 / min(MOST_ON_A_GPU, max(1, whole // needed))
+
+
 @dataclass
 class Engine:
     """A context manager: connects, and ends what it began."""
@@ -143,19 +151,21 @@ class Engine:
             if found["Alive"]
         ]
 
-    def needs(self, bases: set[str], threads: int, gpus: float | None, device: str | None) -> Needs:
-        """Of the largest base, as it is found on the cluster; a base that can't be found fails its own bots later."""
+    def needs(self, bases: set[str], threads: int, gpus: float | None, device: str | None) -> dict[str, Needs]:
+        """Of a training on each base, as they are found on the cluster; one that can't be found seems to need little,
+        and fails its own bots later."""
         ray = _ray()
         measured = ray.remote(num_cpus=0)(work.parameters_of)
-        parameters = max(ray.get([measured.remote(base) for base in sorted(bases)]), default=0)
-        memory = OVERHEAD_BYTES + COPIES * 4 * parameters
+        parameters = dict(zip(bases, ray.get([measured.remote(base) for base in bases]), strict=True))
+        memory = {base: OVERHEAD_BYTES + COPIES * 4 * count for base, count in parameters.items()}
         on_gpu = device != "cpu" and (gpus is None or gpus > 0) and any(node.gpus for node in self.nodes())
         if not on_gpu:
-            return Needs(threads, memory)
-        if gpus is None:
-            whole = ray.get(ray.remote(num_cpus=0, num_gpus=0.001)(work.gpu_bytes).remote())
-            gpus = 1 / min(MOST_ON_A_GPU, max(1, whole // memory)) if whole else 1.0
-        return Needs(threads, OVERHEAD_BYTES + 4 * parameters, gpus)
+            return {base: Needs(threads, needed) for base, needed in memory.items()}
+        whole = 0 if gpus else ray.get(ray.remote(num_cpus=0, num_gpus=0.001)(work.gpu_bytes).remote())
+        return {
+            base: Needs(threads, OVERHEAD_BYTES + 4 * count, gpus or _part_of_a_gpu(whole, memory[base]))
+            for base, count in parameters.items()
+        }
 
     def hire(self, kind: Kind, node: Node, needs: Needs) -> Hand:
         """Begins a process; its first answer says that it is there."""

@@ -24,6 +24,7 @@ from huggingtweets.web.uploads import save_upload
 
 LOOK_S = 0.5  # how often a job is looked at while somebody watches
 CHUNK_BYTES = 1 << 20
+MOST_BOTS = 500  # at once
 RESTS = {*OVER, "word", "ready"}  # states in which nothing happens by itself
 
 router = APIRouter(
@@ -74,14 +75,28 @@ def me(web: Services, visitor: Who) -> dict[str, Any]:
 # --- bots and what they write -------------------------------------------------------------------------------------
 
 
-@router.get("/bots")
-def bots(web: Services) -> dict[str, list[bodies.BotView]]:
-    return {"bots": [bodies.BotView(**view) for view in sharing.bot_views(web.settings, web.store)]}
+@router.get("/bots", response_model=bodies.Bots)
+def bots(
+    web: Services,
+    q: Annotated[str, Query(max_length=100, description="Part of a name.")] = "",
+    offset: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=MOST_BOTS)] = 100,
+) -> dict[str, Any]:
+    """By name."""
+    found = sharing.bots_found(web.settings, q)
+    return {"bots": sharing.bot_views(web.store, found[offset : offset + limit]), "total": len(found)}
+
+
+@router.get("/fleet")
+def fleet(web: Services) -> dict[str, bodies.FleetView | None]:
+    """The fleet that makes bots here at the moment (`huggingtweets fleet`)."""
+    view = sharing.fleet_view(web.settings)
+    return {"fleet": None if view is None else bodies.FleetView(**view)}
 
 
 @router.get("/bots/{name}", response_model=bodies.BotView)
 def bot(name: str, web: Services) -> dict[str, Any]:
-    return sharing.bot_view(web.settings, web.store, sharing.bot_named(web.settings, name))
+    return sharing.bot_view(web.store, sharing.bot_named(web.settings, name))
 
 
 @router.patch("/bots/{name}", response_model=bodies.BotView)
@@ -90,7 +105,7 @@ def change_bot(name: str, body: bodies.Listed, web: Services, visitor: Who) -> d
     found = sharing.bot_named(web.settings, name)
     row = _manage(web, visitor, found.name)
     web.store.put_bot(BotRow(row.bot, row.owner, body.published))
-    return sharing.bot_view(web.settings, web.store, found)
+    return sharing.bot_view(web.store, found)
 
 
 def _manage(web: Web, visitor: Visitor, bot: str) -> BotRow:
@@ -153,7 +168,7 @@ def make_preview(found: ThePrediction, web: Services, visitor: Who) -> dict[str,
     _manage(web, visitor, found.bot)
     bot = sharing.bot_named(web.settings, found.bot)
     sharing.make_preview(bot, found)
-    return sharing.bot_view(web.settings, web.store, bot)
+    return sharing.bot_view(web.store, bot)
 
 
 @router.patch("/predictions/{id}", response_model=bodies.PredictionView)

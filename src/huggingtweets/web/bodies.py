@@ -135,6 +135,14 @@ class JobView(BaseModel):
     bot_url: str | None
 
 
+class FleetView(BaseModel):
+    counts: dict[str, int]  # done, running, failed, waiting, was_there and all
+    bots_an_hour: float | None
+    seconds_left: float | None
+    at_work: bool  # false: it was stopped; the same command goes on
+    words: str  # all of it, in a line
+
+
 class BotView(BaseModel):
     name: str
     url: str
@@ -149,3 +157,8 @@ class BotView(BaseModel):
     published: bool
     samples: list[str]
     predictions: int
+
+
+class Bots(BaseModel):
+    bots: list[BotView]
+    total: int  # that were found; more than these where limit or offset cut them

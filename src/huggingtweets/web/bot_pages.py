@@ -15,7 +15,7 @@ import re
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from markdown_it import MarkdownIt
 from markupsafe import Markup
@@ -33,6 +33,7 @@ from huggingtweets.web.services import Web, web_of
 from huggingtweets.web.speaking import DrawRequest, Started
 
 SHOWN = 20  # predictions of a bot on its page
+BOTS_A_PAGE = 24
 STARTS = (DEFAULT_PROMPT, "Today I", "The best thing about", "I never understood why", "Breaking:")
 TITLE_LETTERS = 70
 
@@ -67,8 +68,18 @@ ThePrediction = Annotated[Prediction, Depends(_prediction)]
 
 
 @router.get("/bots")
-def gallery(request: Request, web: Services) -> Response:
-    return render(request, "bots.html", bots=sharing.bot_views(web.settings, web.store))
+def gallery(
+    request: Request,
+    web: Services,
+    q: Annotated[str, Query(max_length=100)] = "",
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+) -> Response:
+    found = sharing.bots_found(web.settings, q)
+    last = max(1, -(-len(found) // BOTS_A_PAGE))
+    page = min(page, last)
+    shown = sharing.bot_views(web.store, found[(page - 1) * BOTS_A_PAGE : page * BOTS_A_PAGE])
+    around = {"number": page, "last": last, "search": q, "total": len(found)}
+    return render(request, "bots.html", bots=shown, around=around, fleet=sharing.fleet_view(web.settings))
 
 
 @router.get("/{name}/preview.png")
@@ -121,7 +132,7 @@ def report(
 
 @router.get("/{name}/{id}")
 def shared(request: Request, bot: TheBot, found: ThePrediction, web: Services) -> Response:
-    view, post = sharing.bot_view(web.settings, web.store, bot), sharing.prediction_view(bot, found)
+    view, post = sharing.bot_view(web.store, bot), sharing.prediction_view(bot, found)
     return render(
         request,
         "shared.html",
@@ -138,7 +149,7 @@ def shared(request: Request, bot: TheBot, found: ThePrediction, web: Services) -
 @router.get("/{name}")
 def bot_page(request: Request, bot: TheBot, web: Services, draw: str = "") -> Response:
     """With `draw`, of what it wrote only that drawing."""
-    view, base = sharing.bot_view(web.settings, web.store, bot), address(web, request)
+    view, base = sharing.bot_view(web.store, bot), address(web, request)
     posts = sharing.prediction_views(bot, web.store.predictions(bot.name, draw=draw or None, limit=SHOWN))
     return render(
         request,

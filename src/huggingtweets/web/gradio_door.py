@@ -31,6 +31,7 @@ from huggingtweets.errors import HuggingtweetsError
 from huggingtweets.voice import Piece
 from huggingtweets.web import bodies, orders, sharing
 from huggingtweets.web.answers import Refusal, error_json, not_found
+from huggingtweets.web.api import MOST_BOTS
 from huggingtweets.web.records import Visitor
 from huggingtweets.web.services import Web
 from huggingtweets.web.speaking import Done, DrawRequest
@@ -150,9 +151,10 @@ class Calls:
 
     web: Web
 
-    def bots(self) -> list[dict[str, Any]]:
-        """Every bot here."""
-        return sharing.bot_views(self.web.settings, self.web.store)
+    def bots(self, search: str = "", offset: int = 0, limit: int = 100) -> list[dict[str, Any]]:
+        """The bots here whose name holds `search`, by name."""
+        found = sharing.bots_found(self.web.settings, search)
+        return sharing.bot_views(self.web.store, found[max(0, offset) :][: max(1, min(limit, MOST_BOTS))])
 
     async def generate(
         self,

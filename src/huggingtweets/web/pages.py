@@ -65,7 +65,7 @@ def home(request: Request, web: Services, visitor: Who) -> Response:
 def _home(
     request: Request, web: Web, visitor: Visitor, typed: Mapping[str, str], error: Exception | None = None
 ) -> Response:
-    bots = [view for view in sharing.bot_views(web.settings, web.store) if view["trained"]]
+    recent = sharing.bot_views(web.store, sharing.newest_bots(web.settings)[:RECENT])
     known = {"accounts": "", "consent": "", "who": "", "name": "", "base": "", "minutes": ""}
     return render(
         request,
@@ -75,7 +75,7 @@ def _home(
         upload_bytes=most_bytes(web.settings, visitor),
         bases=_bases(web),
         minutes=_minutes(web.settings.minutes),
-        recent=bots[:RECENT],
+        recent=[view for view in recent if view["trained"]],
         error=error_json(error) if error else None,
     )
 

@@ -167,9 +167,13 @@ class Store:
         with reading(self._engine) as connection:
             return [_record(Prediction, row) for row in connection.execute(query)]
 
-    def count_predictions(self, bot: str) -> int:
-        """Those that are shown."""
-        return self._count(predictions, and_(predictions.c.bot == bot, predictions.c.hidden.is_(False)))
+    def count_predictions(self, bots: Sequence[str]) -> dict[str, int]:
+        """Those that are shown, by bot; one without any is left out."""
+        column = predictions.c
+        query = select(column.bot, func.count()).where(column.hidden.is_(False)).group_by(column.bot)
+        with reading(self._engine) as connection:
+            found = connection.execute(query.where(column.bot.in_(bots)))
+            return {str(bot): int(number) for bot, number in found}
 
     def hide_prediction(self, id: str, hidden: bool = True) -> None:
         with writing(self._engine) as connection:

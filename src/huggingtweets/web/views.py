@@ -7,22 +7,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from huggingtweets.bot import Bot, list_bots
+from huggingtweets.botdir import read_json
 from huggingtweets.errors import BotError, HuggingtweetsError
 from huggingtweets.posts import Account
-from huggingtweets.reports import EvalReport, Sample
+from huggingtweets.reports import FLEET_FILE, EvalReport, FleetCounts, Sample
 from huggingtweets.stages.describing import chosen_preview, read_accounts
 from huggingtweets.web.records import WAITS_IN, BotRow, Job, Prediction
 from huggingtweets.web.settings import WebSettings
 from huggingtweets.web.store import Store
 
 SAMPLES = 6  # of a bot, beside its name
+FLEET_SILENT_S = 120.0  # a fleet that has said nothing for so long is not at work
 
 RESERVED = frozenset(  # first segments that are pages of ours; a bot of that name is at /~NAME
     (
@@ -62,23 +66,37 @@ def avatar_of(bot: Bot, file: str) -> Path:
     raise BotError("There is no such picture.")
 
 
-def bot_view(settings: WebSettings, store: Store, bot: Bot) -> dict[str, Any]:
+def bot_view(store: Store, bot: Bot) -> dict[str, Any]:
     """Raises BotError for a damaged bot."""
-    return _bot_view(bot, store.bot(bot.name) or BotRow(bot.name), store.count_predictions(bot.name))
+    return _bot_view(bot, store.bot(bot.name) or BotRow(bot.name), store.count_predictions([bot.name]))
 
 
-def bot_views(settings: WebSettings, store: Store) -> list[dict[str, Any]]:
-    """Of every bot that can be read, by name."""
-    rows, views = store.bots(), []
+def bots_found(settings: WebSettings, search: str = "") -> list[Bot]:
+    """Those whose name holds this, by name; none of them is looked into."""
+    return [bot for bot in list_bots(settings.bots_dir) if search.strip().lower() in bot.name]
+
+
+def newest_bots(settings: WebSettings) -> list[Bot]:
+    """Those that have a model, the last one made first."""
+    found = []
     for bot in list_bots(settings.bots_dir):
+        with contextlib.suppress(OSError):  # no model yet, or no more
+            found.append((bot.dir.model.stat().st_mtime, bot))
+    return [bot for _, bot in sorted(found, key=lambda one: -one[0])]
+
+
+def bot_views(store: Store, bots: Sequence[Bot]) -> list[dict[str, Any]]:
+    """Of those that can be read; each costs some milliseconds, so ask for as many as are shown."""
+    rows, counts, views = store.bots(), store.count_predictions([bot.name for bot in bots]), []
+    for bot in bots:
         try:
-            views.append(_bot_view(bot, rows.get(bot.name) or BotRow(bot.name), store.count_predictions(bot.name)))
+            views.append(_bot_view(bot, rows.get(bot.name) or BotRow(bot.name), counts))
         except (HuggingtweetsError, OSError):  # damaged, being made or being removed
             continue
     return views
 
 
-def _bot_view(bot: Bot, row: BotRow, predictions: int) -> dict[str, Any]:
+def _bot_view(bot: Bot, row: BotRow, predictions: Mapping[str, int]) -> dict[str, Any]:
     dataset, training, scores = bot.dataset, bot.training, bot.scores
     return {
         "name": bot.name,
@@ -93,8 +111,42 @@ def _bot_view(bot: Bot, row: BotRow, predictions: int) -> dict[str, Any]:
         "trained": training is not None and (bot.dir.model / "config.json").is_file(),
         "published": row.published,
         "samples": [one.text for one in bot.samples if one.prompt and one.copied_from is None][:SAMPLES],
-        "predictions": predictions,
+        "predictions": predictions.get(bot.name, 0),
     }
+
+
+def fleet_view(settings: WebSettings) -> dict[str, Any] | None:
+    """Of the fleet that makes bots in this folder (see `fleet`); None where there is none, or it has ended."""
+    try:
+        record = read_json(settings.bots_dir / FLEET_FILE)
+        counts = FleetCounts.from_json(record["counts"])
+        told = datetime.fromisoformat(record["updated"])
+        if record["is_over"] or not counts.all:
+            return None
+        rate, left_s = record["bots_an_hour"], record["seconds_left"]
+        return {
+            "counts": {**counts.to_json(), "all": counts.all},
+            "bots_an_hour": None if rate is None else float(rate),
+            "seconds_left": None if left_s is None else float(left_s),
+            "at_work": (datetime.now(UTC) - told).total_seconds() < FLEET_SILENT_S,
+            "words": _fleet_words(counts, rate, left_s),
+        }
+    except (BotError, OSError, KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _fleet_words(counts: FleetCounts, rate: float | None, left_s: float | None) -> str:
+    """
+    >>> _fleet_words(FleetCounts(done=412, running=2, failed=3, waiting=583), 31.4, 65_000)
+    '412 of 1,000 done, 3 set aside, 31 an hour, about 18 hours left'
+    """
+    parts = [f"{counts.done:,} of {counts.all:,} done"]
+    parts += [f"{counts.failed:,} set aside"] if counts.failed else []
+    parts += [f"{rate:,.0f} an hour"] if rate else []
+    if left_s:
+        hours, minutes = left_s / 3600, max(1, round(left_s / 60))
+        parts.append(f"about {hours:,.0f} hours left" if hours >= 1.5 else f"about {minutes} min left")
+    return ", ".join(parts)
 
 
 def _accounts(bot: Bot) -> list[Account]:
