@@ -152,3 +152,9 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
 def test_the_database_may_stand_in_the_environment(tmp_path: Path) -> None:
     with served(tmp_path, HUGGINGTWEETS_DATABASE=f"sqlite:///{tmp_path / 'elsewhere.sqlite3'}"):
         assert (tmp_path / "elsewhere.sqlite3").exists()
+
+
+def test_an_answer_does_not_wait_for_its_head_to_be_acknowledged(tmp_path: Path) -> None:
+    listening = running._listening(WebSettings(bots_dir=tmp_path, port=0))
+    with listening, socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

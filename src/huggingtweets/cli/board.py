@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -86,7 +86,10 @@ def _view(ledger: Ledger) -> RenderableType:
         rows.add_row(*_row(entry))
     if len(at_work) > MOST_ROWS:
         rows.add_row(Text(f"… and {len(at_work) - MOST_ROWS:,} more", style="dim"))
-    return Group(Text(headline(ledger), style="bold"), bar, rows)
+    whole = Table.grid()  # which ends every line, and folds those that are too long
+    for part in (Text(headline(ledger), style="bold"), bar, rows):
+        whole.add_row(part)
+    return whole
 
 
 def _row(entry: Entry) -> tuple[RenderableType, ...]:
