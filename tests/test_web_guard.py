@@ -117,6 +117,14 @@ def test_only_our_own_pages_and_no_page_at_all_change_something(ours: Site, head
     assert ours.code("GET", "/", headers=headers) == "ok"
 
 
+def test_pages_behind_a_proxy_come_from_the_address_that_people_type(store: Store) -> None:
+    """Whatever the proxy makes of the Host: nginx leaves out the port, others write their own."""
+    site = Site(store, WebSettings(public_url="https://bots.example.org:8443", open=True))
+    for origin, code in (("https://bots.example.org:8443", "ok"), ("https://bots.example.org:9", "not_allowed")):
+        headers = {"Host": "bots.example.org", "Origin": origin}
+        assert site.code("POST", DRAW, headers=headers) == code
+
+
 def test_without_a_login_a_team_s_server_shows_what_was_shared_alone(team: Site) -> None:
     for path in ("/", "/bots", "/rover", "/api/v1/bots", "/make/abc", "/api/v1/me", "/rover/preview.png", "/reports"):
         assert team.code("GET", path) == "login_needed", path

@@ -84,11 +84,11 @@ def _view(ledger: Ledger) -> RenderableType:
     rows = Table.grid(padding=(0, 2))
     for entry in at_work[:MOST_ROWS]:
         rows.add_row(*_row(entry))
-    if len(at_work) > MOST_ROWS:
-        rows.add_row(Text(f"… and {len(at_work) - MOST_ROWS:,} more", style="dim"))
     whole = Table.grid()  # which ends every line, and folds those that are too long
     for part in (Text(headline(ledger), style="bold"), bar, rows):
         whole.add_row(part)
+    if len(at_work) > MOST_ROWS:
+        whole.add_row(Text(f"… and {len(at_work) - MOST_ROWS:,} more", style="dim"))
     return whole
 
 

@@ -175,7 +175,8 @@ class Guard:
         if site is not None:
             is_ours = site in ("same-origin", "none")
         elif origin is not None:
-            is_ours = urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
+            ours = {request.headers.get("host", "").lower(), urlsplit(self.settings.public_url or "").netloc.lower()}
+            is_ours = urlsplit(origin).netloc.lower() in ours - {""}
         else:  # no browser; but whoever brings a browser's cookie is one
             is_ours = SESSION not in request.cookies
         if not is_ours:
