@@ -18,6 +18,7 @@ import pytest
 
 import huggingtweets as ht
 from conftest import invented_posts
+from hub_server import serve_hub
 from huggingtweets.botdir import BotDir
 from huggingtweets.config import BotSettings, TrainingSettings
 from loopback import Reply, Request, serve
@@ -83,6 +84,22 @@ def made_by_create(folder: Path, file: str, base: Path, epochs: float) -> dict[s
     return digests(ht.create(str(folder / file), bots_dir=folder / "one-by-one", settings=settings))
 
 
+DIES_OF_POISON = """
+import glob, os, sys, threading, time
+def die():  # as whatever makes a process end without a word
+    while True:
+        time.sleep(0.01)
+        for number in os.listdir("/proc/self/fd"):
+            try:
+                if os.readlink(f"/proc/self/fd/{number}").endswith("/poison/.lock"):
+                    os._exit(1)
+            except OSError:
+                pass
+if any("default_worker" in word for word in sys.orig_argv):
+    threading.Thread(target=die, daemon=True).start()
+"""
+
+
 def test_a_fleet_makes_what_create_makes_and_tells_what_it_could_not_make(tmp_path: Path, tiny_gpt2: Path) -> None:
     """Good ones, broken ones and accounts of a network, of which there are never two downloads at a time."""
     arrived: list[float] = []
@@ -94,20 +111,23 @@ def test_a_fleet_makes_what_create_makes_and_tells_what_it_could_not_make(tmp_pa
     names = posts_of(tmp_path, 3)
     lines = [*names, "nobody.txt", "rover0.txt --epochs 2", "rover1.txt --nonsense", "'"]
     lines += [f"@nobody{number} --mine --accept-x-terms --yes" for number in range(4)]
-    lines += ["rover1.txt --name other --epochs 2"]
+    lines += ["rover1.txt --name other --epochs 2", "poison.txt"]
+    (tmp_path / "poison.txt").write_text("\n".join(invented_posts(250)))
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "sitecustomize.py").write_text(DIES_OF_POISON)
     (tmp_path / "accounts.txt").write_text("\n".join(lines))
     words = ("accounts.txt", "--base", tiny_gpt2, "--epochs", 1)
     with serve(play) as x:
-        known = {"HUGGINGTWEETS_X_API": x.url, "X_BEARER_TOKEN": "a-secret-token"}
+        known = {"HUGGINGTWEETS_X_API": x.url, "X_BEARER_TOKEN": "a-secret-token", "PYTHONPATH": str(tmp_path / "odd")}
         with fleet(tmp_path, *words, **known) as process:
             code, out, err = ended(process)
     assert code == 1, err
-    assert "4 made, 8 set aside" in out
+    assert "4 made, 9 set aside" in out
     assert "There is no file nobody.txt" in out
     assert "Traceback" not in out + err
     record = report_in(tmp_path / "bots")
     assert record["is_over"]
-    assert record["counts"] == {"done": 4, "running": 0, "failed": 8, "waiting": 0, "was_there": 0}
+    assert record["counts"] == {"done": 4, "running": 0, "failed": 9, "waiting": 0, "was_there": 0}
     assert "a-secret-token" not in json.dumps(record)
     done = {bot["where"] for bot in record["bots"] if bot["state"] == "done"}
     assert done == {"line 1", "line 2", "line 3", "line 12"}
@@ -115,6 +135,8 @@ def test_a_fleet_makes_what_create_makes_and_tells_what_it_could_not_make(tmp_pa
     reasons = {bot["where"]: bot["reason"] for bot in record["bots"] if bot["state"] == "failed"}
     assert "the same bot as line 1" in reasons["line 5"]
     assert "No such option" in reasons["line 6"]
+    assert "ended without a word" in reasons["line 13"]
+    assert record["bots"][-1]["tries"] == 3
     assert len(arrived) >= 4
     assert min(after - before for before, after in itertools.pairwise(arrived)) >= 0.39
     for name, file, epochs in (("rover0", "rover0.txt", 1), ("rover2", "rover2.txt", 1)):
@@ -124,11 +146,24 @@ def test_a_fleet_makes_what_create_makes_and_tells_what_it_could_not_make(tmp_pa
     weights = tmp_path / "bots" / "rover0" / "model" / "model.safetensors"
     before = weights.stat().st_mtime_ns
     (tmp_path / "accounts.txt").write_text("\n".join(names))
-    with fleet(tmp_path, *words, "--json") as process:
-        code, out, err = ended(process)
-    assert code == 0, err
-    assert json.loads(out)["counts"] == {"done": 3, "running": 0, "failed": 0, "waiting": 0, "was_there": 3}
-    assert weights.stat().st_mtime_ns == before
+    with serve_hub() as hub:
+        known = {
+            "HF_ENDPOINT": hub.url,
+            "HF_TOKEN": "hf_write",
+            "HF_HUB_OFFLINE": "0",
+            "HF_HOME": str(tmp_path / "hub"),
+        }
+        with fleet(tmp_path, *words, "--json", "--publish", **known) as process:
+            code, out, err = ended(process)
+        assert code == 0, err
+        assert json.loads(out)["counts"] == {"done": 3, "running": 0, "failed": 0, "waiting": 0, "was_there": 3}
+        assert weights.stat().st_mtime_ns == before
+        for name in ("rover0", "rover1", "rover2"):
+            assert hub.model(f"alice/{name}").private
+            assert (
+                hub.model(f"alice/{name}").files["model.safetensors"]
+                == (tmp_path / "bots" / name / "model" / "model.safetensors").read_bytes()
+            )
 
 
 @contextlib.contextmanager
