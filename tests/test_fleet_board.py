@@ -17,7 +17,7 @@ def ledger() -> Ledger:
     ledger = Ledger([Member(f"line {n}", (f"rover{n}.csv",)) for n in range(1, 31)], "accounts.txt", "bots")
     for entry in ledger.entries[:20]:
         entry.state, entry.node, entry.name = "training", "node-1", f"[bold]rover{entry.member.where[5:]}"
-        entry.advance(Progress("train", "Training", 30, 100))
+        entry.advance(Progress("", "train", 30, 100))
     return ledger
 
 

@@ -196,11 +196,11 @@ def test_a_damaged_report_is_no_hindrance(before: bytes | None) -> None:
 def test_a_try_that_gets_farther_than_any_before_is_no_failure() -> None:
     (entry,) = Ledger([Member("line 1", ("a.csv",))], "", "").entries
     entry.tries = 2
-    entry.advance(Progress("train", done=3, total=100))
+    entry.advance(Progress("", "train", done=3, total=100))
     assert entry.tries == 0  # the first try that got to the training
     for done, tries in ((2, 2), (5, 2), (30, 0)):
         entry.tries = 2
-        entry.advance(Progress("train", done=done, total=100))
+        entry.advance(Progress("", "train", done=done, total=100))
         assert entry.tries == tries
 
 

@@ -49,6 +49,12 @@ def member(posts_file: Path, tiny_gpt2: Path) -> Member:
     return Member("line 1", (str(posts_file),), settings=BotSettings(str(tiny_gpt2), training=training))
 
 
+def is_complete(storage: Storage, member: Member) -> bool:
+    opened = worker_of(storage).open(member)
+    assert isinstance(opened, Opened)
+    return opened.is_complete
+
+
 def worker_of(storage: Storage) -> Worker:
     return Worker(storage, ".", {})
 
@@ -66,7 +72,7 @@ def test_a_bot_behind_a_url_is_the_one_that_create_makes(
     read = worker.read(member)
     assert isinstance(read, Made)
     assert not read.is_finished
-    assert not storage.is_complete("rover", member.key)
+    assert not is_complete(storage, member)
     assert list(storage.bots_dir.iterdir()) == []
     made = worker_of(storage).train(member)  # another process, perhaps on another node
     assert isinstance(made, Made)
@@ -75,10 +81,12 @@ def test_a_bot_behind_a_url_is_the_one_that_create_makes(
     here = ht.create(*member.specs, bots_dir=tmp_path / "bots", settings=member.settings)
     assert digests(ht.Bot(bot.path)) == digests(here)
     mark = json.loads((bot.path / COMPLETE).read_text())
-    assert mark["key"] == member.key
     assert {name: (bot.path / name).stat().st_size for name in mark["files"]} == mark["files"]
     assert not [name for name in mark["files"] if name.startswith(("fast/", ".", "checkpoint/", "download/"))]
     assert worker.open(member) == Opened("rover", frozenset(), is_complete=True)
+    with Path(member.specs[0]).open("a") as file:
+        file.write("One more post that nobody has read yet.\n")
+    assert worker.open(member) == Opened("rover", frozenset())
 
 
 def test_a_training_on_a_node_that_is_lost_goes_on_from_what_was_put(
@@ -98,7 +106,7 @@ def test_a_training_on_a_node_that_is_lost_goes_on_from_what_was_put(
     lost._hear = until_lost  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
         lost.train(member)
-    assert not storage.is_complete("rover", member.key)
+    assert not is_complete(storage, member)
     resumed = worker_of(storage)
     ran: list[Any] = []
     resumed._hear = ran.append  # type: ignore[method-assign]
@@ -108,7 +116,7 @@ def test_a_training_on_a_node_that_is_lost_goes_on_from_what_was_put(
     here = ht.create(*member.specs, bots_dir=tmp_path / "bots", settings=member.settings)
     assert digests(ht.Bot(fetched(files, storage, tmp_path / "fetched" / "rover").path)) == digests(here)
     assert not files.exists(f"{storage.out}/rover/checkpoint")
-    assert storage.is_complete("rover", member.key)
+    assert is_complete(storage, member)
 
 
 def test_the_mark_goes_before_anything_changes(storage: Storage, member: Member, files: Any, tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from browser import PHONE, Site, chromium, looking, serving, wait_for
 from conftest import invented_posts
+from huggingtweets.fleet.ledger import Ledger, file_of
+from huggingtweets.fleet.members import Member
+from huggingtweets.reports import FLEET_FILE
 from huggingtweets.web.html import static
 from huggingtweets.web.records import Complaint, Job, Prediction
 from huggingtweets.web.store import Store
@@ -63,6 +66,8 @@ def fill(site: Site) -> None:
     store.add_complaint(Complaint("rover", id_of(0), "That sounds like me.\nPlease take it down.", "me@example.org"))
     for state in ("ready", "failed", "word"):
         store.add_job(job_in(state))
+    fleet = Ledger([Member("line 1", ("nowhere.csv",))], "accounts.txt", "bots")
+    (site.bots_dir / FLEET_FILE).write_bytes(file_of(fleet.to_json()))
     store.close()
 
 
@@ -102,6 +107,7 @@ PAGES = (
     "/about",
     "/api",
     "/bots",
+    "/bots?q=rover",
     "/login",
     "/reports",
     "/rover",

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingtweets.botdir import make_folder
-from huggingtweets.errors import BotError, StorageError
+from huggingtweets.errors import BotError, NetworkTrouble, StorageError
 from huggingtweets.fleet.engine import Engine, Hand, Needs, Node
 from huggingtweets.fleet.ledger import MOST_TRIES, Entry, Ledger, file_of
 from huggingtweets.fleet.members import Failed, Made, Opened
@@ -44,6 +44,8 @@ TURN_S = 0.2  # how long an answer is waited for before the rest is looked after
 LOOK_S = 1.0  # how often processes are asked how far they are
 REPORT_S = 1.0  # how often fleet.json is written; behind a URL more seldom
 REPORT_URL_S = 30.0
+REPORT_SHARE = 0.05  # of the time at most goes into writing it, however many bots there are
+LOOK_AHEAD = 200  # bots that are opened before the first of them is read: their networks can be asked side by side
 BUSY_S = 5.0  # until a bot that another process works on is asked for again
 SILENT_S = 3600.0  # a process that has said nothing for so long hangs; a network may ask for a quarter of an hour
 
@@ -64,7 +66,7 @@ class Fleet:
         self._later: list[tuple[float, int, Entry]] = []  # a heap, by when
         self._counter = itertools.count()
         self._lanes: dict[str, Rest] = defaultdict(Rest)
-        self._looked = self._reported = 0.0
+        self._looked = self._reported = self._report_cost_s = 0.0
 
     def drive(self) -> None:
         """Until every bot is made or set aside."""
@@ -91,7 +93,8 @@ class Fleet:
                 self._report()
         finally:
             self._staff.dismiss_all()
-            self._report(at_once=True)
+            with contextlib.suppress(StorageError):  # whatever ended the fleet says more
+                self._report(at_once=True)
 
     def _hire(self) -> None:
         to_read = len(self._to_open) + sum(map(len, self._to_read.values())) + len(self._to_publish)
@@ -106,7 +109,9 @@ class Fleet:
                 self._ledger.note_training()
                 self._begin(hand, self._to_train.popleft(), "training", "train")
         for hand in self._staff.free("read"):
-            if (entry := self._next_to_read()) is not None:
+            if self._to_open and sum(map(len, self._to_read.values())) < LOOK_AHEAD:
+                self._begin(hand, self._to_open.popleft(), "opening", "open")
+            elif (entry := self._next_to_read()) is not None:
                 self._begin(hand, entry, "reading", "read")
             elif self._to_publish and self._is_free("hub"):
                 self._begin(hand, self._to_publish.popleft(), "publishing", "publish")
@@ -118,9 +123,10 @@ class Fleet:
         self._staff.give(hand, entry, what)
 
     def _next_to_read(self) -> Entry | None:
-        """The first whose networks nobody downloads from at the moment."""
-        for lanes, entries in self._to_read.items():
+        """The first whose networks nobody downloads from at the moment; files, which no network slows, come last."""
+        for lanes in sorted(self._to_read, key=lambda lanes: not lanes):
             if all(map(self._is_free, lanes)):
+                entries = self._to_read[lanes]
                 if len(entries) == 1:
                     del self._to_read[lanes]
                 return entries.popleft()
@@ -190,7 +196,6 @@ class Fleet:
 
     def _set_aside(self, entry: Entry, failed: Failed) -> None:
         entry.state, entry.failure = "failed", failed
-        self._report(at_once=True)
 
     def _again(self, entry: Entry, after_s: float = 0.0) -> None:
         """From the beginning of what was being done; the folder knows how far that was."""
@@ -226,10 +231,16 @@ class Fleet:
             self._listen(self._ledger)
 
     def _report(self, *, at_once: bool = False) -> None:
-        every_s = REPORT_URL_S if self._storage.is_url else REPORT_S
-        if at_once or time.monotonic() - self._reported >= every_s:
+        every_s = max(REPORT_URL_S if self._storage.is_url else REPORT_S, self._report_cost_s / REPORT_SHARE)
+        begin = time.monotonic()
+        if at_once or begin - self._reported >= every_s:
+            try:
+                self._storage.write(FLEET_FILE, file_of(self._ledger.to_json()))
+            except NetworkTrouble as error:  # of a storage behind a URL; the work goes on, and the next time will do
+                if str(error) not in self._ledger.notices:
+                    self._ledger.notices.append(str(error))
             self._reported = time.monotonic()
-            self._storage.write(FLEET_FILE, file_of(self._ledger.to_json()))
+            self._report_cost_s = self._reported - begin
 
 
 def _lanes_in_use(entry: Entry) -> frozenset[str]:

@@ -85,8 +85,8 @@ _KINDS: dict[str, tuple[type[HuggingtweetsError], ...]] = {
 class Progress:
     """How far a process is with what it does."""
 
+    key: str = ""  # of the order that is being worked on
     stage: str = ""
-    label: str = ""
     done: float = 0.0
     total: float | None = None
     events: int = 0  # so far, of the process; changes as long as it lives and works

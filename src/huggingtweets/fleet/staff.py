@@ -173,7 +173,7 @@ class Staff:
         """Asks every process how far it is; one where nothing moved for so long is ended."""
         for hand, entry in list(self.work.items()):
             progress = self.engine.look(hand)
-            if progress is not None:
+            if progress is not None and progress.key == entry.member.key:  # not what it did before
                 entry.advance(progress)
             if time.monotonic() - entry.moved > silent_s:
                 del self.work[hand]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from huggingtweets import pipeline
 from huggingtweets.bot import Bot
-from huggingtweets.botdir import BotDir
+from huggingtweets.botdir import BotDir, key_of
 from huggingtweets.errors import HuggingtweetsError
 from huggingtweets.fleet.members import Answer, Failed, Made, Member, Opened, Progress
 from huggingtweets.fleet.shared import Save, Storage
@@ -34,6 +34,7 @@ def _answered(do: Callable[[Worker, Member], Answer]) -> Callable[[Worker, Membe
 
     @functools.wraps(do)
     def answered(worker: Worker, member: Member) -> Answer:
+        worker.begin(member)
         try:
             return do(worker, member)
         except HuggingtweetsError as error:
@@ -65,17 +66,20 @@ class Worker:
     def progress(self) -> Progress:
         return self._progress
 
+    def begin(self, member: Member) -> None:
+        self._progress = Progress(member.key, events=self._progress.events + 1)
+
     @_answered
     def open(self, member: Member) -> Answer:
         """What the bot will be called, and which networks it comes from; asks nobody."""
         sources, bot = self._prepared(member)
-        return Opened(bot.name, lanes_of(sources), self._storage.is_complete(bot.name, member.key))
+        return Opened(bot.name, lanes_of(sources), self._storage.is_complete(bot.name, _key(member, sources)))
 
     @_answered
     def read(self, member: Member) -> Answer:
         """The download and the dataset; all of it, where a bot is finished already."""
         sources, bot = self._prepared(member)
-        with self._storage.kept(bot, member.key) as save:
+        with self._storage.kept(bot, _key(member, sources)) as save:
             pipeline.make(bot, sources, member.settings, self._hear, member.word, through="build")
             finished = pipeline.is_finished(bot, member.settings)
             if finished:
@@ -89,8 +93,8 @@ class Worker:
         from huggingtweets.bases import keep_base
 
         keep_base()
-        _, bot = self._prepared(member)
-        with self._storage.kept(bot, member.key) as save, _every(SAVE_EVERY_S, save):
+        sources, bot = self._prepared(member)
+        with self._storage.kept(bot, _key(member, sources)) as save, _every(SAVE_EVERY_S, save):
             with pipeline.at_work(bot, member.settings, self._hear) as heard:
                 bot.write_record(settings=member.settings.to_json())
                 pipeline.finish(bot, member.settings, heard)
@@ -102,8 +106,8 @@ class Worker:
         """To the Hub, as `huggingtweets publish` does it: private, unless it is public there already."""
         from huggingtweets.publishing import publish
 
-        _, bot = self._prepared(member)
-        with self._storage.kept(bot, member.key) as save:
+        sources, bot = self._prepared(member)
+        with self._storage.kept(bot, _key(member, sources)) as save:
             done = publish(bot, listen=self._hear)
             save(True)
             return Made(True, {"url": done.url})
@@ -114,14 +118,13 @@ class Worker:
         )
 
     def _hear(self, event: Event) -> None:
-        before = self._progress
+        known = replace(self._progress, events=self._progress.events + 1)
         match event:
             case StageStarted():
-                self._progress = Progress(event.stage, event.label, events=before.events + 1)
+                known = replace(known, stage=event.stage, done=0.0, total=None)
             case Advanced():
-                self._progress = Progress(event.stage, before.label, event.done, event.total, before.events + 1)
-            case _:
-                self._progress = replace(before, events=before.events + 1)
+                known = replace(known, stage=event.stage, done=event.done, total=event.total)
+        self._progress = known
 
 
 @contextlib.contextmanager
@@ -141,6 +144,11 @@ def _every(seconds: float, save: Save) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+
+
+def _key(member: Member, sources: list[Source]) -> str:
+    """Of what is ordered and what there is to read, as far as that can be seen without asking a network."""
+    return key_of(member.key, *(source.fingerprint() for source in sources))
 
 
 def lanes_of(sources: list[Source]) -> frozenset[str]:
