@@ -258,9 +258,9 @@ def test_a_seed_gives_the_same_posts_whatever_is_drawn_before_and_meanwhile(bot:
 @pytest.mark.parametrize("quick", [True, False])
 def test_the_pieces_of_a_stream_are_the_posts(bot: Bot, quick: bool) -> None:
     voice = bot.voice if quick else dataclasses.replace(bot.voice, fast=None)
-    pieces = list(voice.stream("My dream is", 40, seed=3))
+    pieces = list(voice.stream("My dream is", 40, seed=3, threads=1))
     joined = ["".join(piece.text for piece in pieces if piece.post == post) for post in range(40)]
-    assert joined == voice.generate("My dream is", 40, seed=3)
+    assert joined == voice.generate("My dream is", 40, seed=3, threads=1)
     assert all(piece.text for piece in pieces)
 
 

@@ -121,7 +121,7 @@ class Engine:
         nowhere = self._stack.enter_context(Path(os.devnull).open("w"))
         self._stack.enter_context(contextlib.redirect_stdout(nowhere))  # where Ray prints what happens to nodes
         with _connecting(self.address):
-            if self.address is None or self.address == "local":
+            if self.is_here:
                 ray.init(
                     "local",
                     include_dashboard=False,
@@ -136,6 +136,11 @@ class Engine:
     def __exit__(self, *exception: object) -> None:
         _ray().shutdown()
         self._stack.close()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether there is one node, which lives as long as the command does."""
+        return self.address in (None, "local")
 
     def nodes(self) -> list[Node]:
         """Those that live."""

@@ -185,7 +185,7 @@ class Staff:
         self.engine.dismiss(hand)
         if hand in self.hands:
             self.hands.remove(hand)
-        wait_s = DOUBT_S if lost.cause == "process" else 0.0
+        wait_s = DOUBT_S if lost.cause == "process" and not self.engine.is_here else 0.0
         self._doubts.append(_Doubt(time.monotonic() + wait_s, hand, entry, lost))
 
     def losses(self) -> list[tuple[Entry, Lost]]:
