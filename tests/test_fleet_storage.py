@@ -129,6 +129,17 @@ def test_the_mark_goes_before_anything_changes(storage: Storage, member: Member,
     assert not files.exists(f"{storage.out}/rover/{COMPLETE}")
 
 
+def test_a_key_that_leads_out_of_the_bot_is_left_where_it_is(
+    storage: Storage, member: Member, files: Any, tmp_path: Path
+) -> None:
+    bucket, _, folder = storage.out.removeprefix("s3://").partition("/")
+    for key in ("../evil.txt", "a/../../../evil.txt", "/etc/evil.txt"):
+        files.call_s3("put_object", Bucket=bucket, Key=f"{folder}/rover/{key}", Body=b"evil")
+    assert isinstance(worker_of(storage).read(member), Made)
+    assert not list(tmp_path.rglob("evil.txt"))
+    assert not Path("/etc/evil.txt").exists()
+
+
 def test_who_was_forgotten_there_is_refused_here(storage: Storage, member: Member, tmp_path: Path) -> None:
     note_forgotten(tmp_path, ["rover"])
     storage.write(FILE, (tmp_path / FILE).read_bytes())

@@ -217,7 +217,8 @@ class _Copy:
                 found = self._files.find(root)
             except FileNotFoundError:
                 return []
-        return [path[len(root) :].lstrip("/") for path in map(str, found)]
+        names = [path[len(root) + 1 :] for path in map(str, found)]
+        return [name for name in names if not {"", ".", ".."} & set(name.split("/"))]  # a key may be any text
 
     def _name(self, path: Path) -> str | None:
         """Of a file that goes there; None for one that stays."""
