@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from huggingtweets.botdir import key_of
@@ -31,7 +32,7 @@ class Member:
     settings: BotSettings = BotSettings()  # noqa: RUF009 (frozen)
     word: Word = Word()  # noqa: RUF009 (frozen)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Equal for equal orders, wherever they stand in the list."""
         return key_of(self.specs, self.name, self.settings.to_json(), dataclasses.asdict(self.word))
