@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 import huggingtweets as ht
+from browser import free_port
 from conftest import invented_posts
 from hub_server import serve_hub
 from huggingtweets.botdir import BotDir
@@ -167,12 +168,12 @@ def test_a_fleet_makes_what_create_makes_and_tells_what_it_could_not_make(tmp_pa
 
 
 @contextlib.contextmanager
-def cluster() -> Iterator[Any]:
+def cluster(client_port: int | None = None) -> Iterator[Any]:
     """A head that works on nothing; nodes are added by `node_of`."""
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
-    found = Cluster(initialize_head=True, head_node_args=head)
+    found = Cluster(initialize_head=True, head_node_args={**head, "ray_client_server_port": client_port})
     try:
         yield found
     finally:
@@ -251,7 +252,8 @@ def test_a_node_whose_disk_is_full_costs_no_bot(tmp_path: Path, tiny_gpt2: Path)
     (tmp_path / "accounts.txt").write_text("\n".join(names))
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "sitecustomize.py").write_text(SMALL_FILES)
-    with cluster() as nodes:
+    port = free_port()
+    with cluster(port) as nodes:
         node_of(nodes, PYTHONPATH=str(tmp_path / "full"))
         words = ("accounts.txt", "--base", tiny_gpt2, "--epochs", 1, "--address", nodes.address)
         with fleet(tmp_path, *words) as process:
@@ -260,7 +262,8 @@ def test_a_node_whose_disk_is_full_costs_no_bot(tmp_path: Path, tiny_gpt2: Path)
         assert "The disk is full" in err
         assert "run the same command again" in err
         node_of(nodes)
-        with fleet(tmp_path, *words) as process:
+        from_elsewhere = (*words[:-1], f"ray://127.0.0.1:{port}")  # by Ray's own client
+        with fleet(tmp_path, *from_elsewhere) as process:
             code, out, err = ended(process)
         assert code == 0, out + err
         assert "3 made" in out

@@ -186,7 +186,7 @@ class Engine:
             concurrency_groups={"look": 1},
             scheduling_strategy=NodeAffinitySchedulingStrategy(node.id, soft=False),
             **takes,
-        )(work.Worker)
+        )(_worker())
         hand = Hand(kind, node, actor_class.remote(self.storage, str(Path.cwd()), self.environment))
         self._ask(hand, hand.actor.hello.remote())
         return hand
@@ -236,7 +236,7 @@ class Engine:
                 return None
             with contextlib.suppress(ray.exceptions.RayError):
                 said = ray.get(hand.look)
-        hand.look = hand.actor.progress.options(concurrency_group="look").remote()
+        hand.look = hand.actor.progress.remote()
         return said
 
     def dismiss(self, hand: Hand) -> None:
@@ -245,6 +245,18 @@ class Engine:
             self._asked.pop(hand.asked, None)
         with contextlib.suppress(_ray().exceptions.RayError):
             _ray().kill(hand.actor)
+
+
+def _worker() -> type[work.Worker]:
+    """The process's class, as Ray wants to have it: `progress` is answered beside whatever else is being done."""
+    ray = _ray()
+
+    class Worker(work.Worker):
+        @ray.method(concurrency_group="look")  # type: ignore[untyped-decorator]
+        def progress(self) -> Progress:
+            return super().progress()
+
+    return Worker
 
 
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": True}
