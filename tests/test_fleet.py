@@ -254,9 +254,12 @@ def test_a_node_whose_disk_is_full_costs_no_bot(tmp_path: Path, tiny_gpt2: Path)
     (tmp_path / "full" / "sitecustomize.py").write_text(SMALL_FILES)
     port = free_port()
     with cluster(port) as nodes:
-        node_of(nodes, PYTHONPATH=str(tmp_path / "full"))
         words = ("accounts.txt", "--base", tiny_gpt2, "--epochs", 1, "--address", nodes.address)
         with fleet(tmp_path, *words) as process:
+            assert process.stderr is not None
+            told = iter(process.stderr.readline, "")
+            assert any("Waiting for one that has" in line for line in told)  # no node at all so far
+            node_of(nodes, PYTHONPATH=str(tmp_path / "full"))
             code, out, err = ended(process)
         assert code == 1, out + err
         assert "The disk is full" in err

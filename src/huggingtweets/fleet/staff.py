@@ -18,6 +18,7 @@ from huggingtweets.fleet.ledger import Entry
 from huggingtweets.fleet.members import Answer, Progress
 
 NODES_S = 3.0  # how often nodes are counted
+ROOM_S = 900.0  # how long a cluster without room is waited for: nodes join in minutes
 DOUBT_S = 8.0  # after the end of a process: by then Ray knows whether its node is gone too
 REST_S = 30.0  # after a first failure; doubled after each
 LONGEST_REST_S = 900.0
@@ -65,6 +66,7 @@ class Staff:
         self.disks: dict[str, Rest] = defaultdict(Rest)  # by node
         self._nodes: list[Node] = []
         self._counted = 0.0
+        self._roomy, self._told_room = time.monotonic(), 0.0  # when there last was room; of which time that was told
         self._doubts: list[_Doubt] = []
         self._fewer: dict[str, int] = defaultdict(int)  # by node: trainings that were too many for its memory
         self._failed_starts = 0
@@ -73,7 +75,7 @@ class Staff:
     # --- nodes ---
 
     def count_nodes(self) -> None:
-        """Raises SettingsError where no training would fit on any node."""
+        """Raises SettingsError where no training fits on any node, for long."""
         if time.monotonic() - self._counted < NODES_S and self._nodes:
             return
         self._counted = time.monotonic()
@@ -82,12 +84,20 @@ class Staff:
         for gone in (node for node in before if node.id not in here):
             self._tell(f"The node {gone.name} is gone; what it was making goes on elsewhere.")
         self.hands = [hand for hand in self.hands if hand.node.id in here or hand.asked is not None]
-        if self._nodes and not self.hands and not any(map(self.needs.room_on, self._nodes)):
-            largest = max(self._nodes, key=lambda node: (node.gpus, node.memory, node.cpus))
-            raise SettingsError(
-                f"No node has room for a training: it takes {self.needs}, and the largest has {largest}.",
-                next="a smaller base, or fewer --threads",
-            )
+        if any(hand.kind == "train" for hand in self.hands) or any(map(self.needs.room_on, self._nodes)):
+            self._roomy = time.monotonic()
+        else:
+            self._wait_for_room()
+
+    def _wait_for_room(self) -> None:
+        """A cluster's nodes may be about to join, or to come back; this machine stays as it is."""
+        largest = max(self._nodes, key=lambda node: (node.gpus, node.memory, node.cpus), default="none")
+        what = f"No node has room for a training: it takes {self.needs}, and the largest has {largest}."
+        if self.engine.is_here or time.monotonic() - self._roomy > ROOM_S:
+            raise SettingsError(what, next="a smaller base, fewer --threads, or larger nodes")
+        if self._told_room != self._roomy:
+            self._told_room = self._roomy
+            self._tell(f"{what} Waiting for one that has, {ROOM_S / 60:.0f} minutes at most.")
 
     def rest_full_disk(self, node: Node) -> bool:
         """Begins nothing there for a while; whether another node is left that could train."""
