@@ -104,9 +104,9 @@ def test_no_list_does_worse_than_an_error(tmp_path_factory: pytest.TempPathFacto
     except (SettingsError, UnreadableFile):
         return
     for entry in entries:
+        assert bool(entry.words) != bool(entry.trouble)
         member, wrong = _ordered(entry, NOTHING)
-        assert member.where
-        assert wrong or member.specs or member.name is not None or not member.specs
+        assert bool(wrong) or member.specs == tuple(word for word in member.specs if word in entry.words)
 
 
 # --- a line over the command --------------------------------------------------------------------------------------
@@ -141,6 +141,8 @@ def test_an_order_without_options_is_what_create_makes(monkeypatch: pytest.Monke
         (("a.csv", "--minutes", "-3"), "--minutes must be more than 0"),
         (("a.csv", "--bots-dir", "/"), "whole fleet's"),
         (("a.csv", "--quiet"), "whole fleet's"),
+        (("a.csv", "--threads", "8"), "whole fleet's"),
+        (("a.csv", "--device", "cuda"), "whole fleet's"),
         (("-",), "Standard input"),
         (("a.csv", "--mine", "--permission", "x"), "exclude each other"),
         (("--help",), "ask for help"),

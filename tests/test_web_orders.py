@@ -7,7 +7,7 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,11 +22,11 @@ from huggingtweets.web.records import BotRow, Job, Visitor
 from huggingtweets.web.settings import WebSettings
 from huggingtweets.web.store import Store
 from loopback import Reply, serve
+from test_web_jobs import reached
 
 OURS = Visitor()
 ANN = Visitor("user:ann", admin=False, name="ann")
 BOB = Visitor("user:bob", admin=False, name="bob")
-PATIENCE_S = 100.0
 
 
 @pytest.fixture
@@ -122,62 +122,47 @@ def test_what_went_wrong_with_uploads_names_no_path_of_the_server(settings: WebS
 # --- a worker that waits ------------------------------------------------------------------------------------------
 
 
-def test_a_cancelled_worker_wakes_from_a_network_s_rate_limit(
-    settings: WebSettings, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as for whatever a script starts in the background
+@pytest.fixture
+def limited(settings: WebSettings, store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Job]:
+    """A job whose worker waits for a network's rate limit, for ten minutes."""
     with serve(lambda request: Reply(status=429, headers={"Retry-After": "600"})) as x:
         monkeypatch.setenv("HUGGINGTWEETS_X_API", x.url)
         monkeypatch.setenv("X_BEARER_TOKEN", "token")
         queue = Queue(settings, store)
         queue.start()
         try:
-            job = orders.order(
-                settings, store, OURS, accounts=["@nasa"], word={"mine": True, "terms": True, "price": True}
-            )
-            waiting = _reached(store, job, lambda now: bool(now.progress.get("notices")))
-            orders.cancel(store, waiting)
-            _reached(store, job, lambda now: now.state == "cancelled")
-            deadline = time.monotonic() + worker.STOP_AGAIN_S
-            while _is_at_work(waiting) and time.monotonic() < deadline:
-                time.sleep(0.05)
-            assert not _is_at_work(waiting)
+            word = {"mine": True, "terms": True, "price": True}
+            job = orders.order(settings, store, OURS, accounts=["@nasa"], word=word)
+            yield reached(store, job, lambda now: bool(now.progress.get("notices")))
         finally:
             queue.stop()
-            signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def in_the_background() -> Iterator[None]:
+    """As a script starts it there: with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("in_the_background")
+def test_a_cancelled_worker_wakes_from_a_network_s_rate_limit(store: Store, limited: Job) -> None:
+    orders.cancel(store, limited)
+    reached(store, limited, lambda now: now.state == "cancelled")
+    deadline = time.monotonic() + worker.STOP_AGAIN_S
+    while _is_at_work(limited) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _is_at_work(limited)
 
 
 def test_a_worker_that_hangs_loses_its_job_and_is_ended(
-    settings: WebSettings, store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, limited: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingtweets.web.jobs.SILENT_S", 8.0)
-    with serve(lambda request: Reply(status=429, headers={"Retry-After": "600"})) as x:
-        monkeypatch.setenv("HUGGINGTWEETS_X_API", x.url)
-        monkeypatch.setenv("X_BEARER_TOKEN", "token")
-        queue = Queue(settings, store)
-        queue.start()
-        try:
-            job = orders.order(
-                settings, store, OURS, accounts=["@nasa"], word={"mine": True, "terms": True, "price": True}
-            )
-            hangs = _reached(store, job, lambda now: bool(now.progress.get("notices")))
-            os.kill(_pids(hangs)[0], signal.SIGSTOP)
-            _reached(store, job, lambda now: now.worker not in ("", hangs.worker))
-            assert not _is_at_work(hangs)
-        finally:
-            queue.stop()
-
-
-def _reached(store: Store, job: Job, is_so: Callable[[Job], bool]) -> Job:
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        now = store.job(job.id)
-        assert now is not None
-        if is_so(now):
-            return now
-        assert now.state != "failed", now.error
-        time.sleep(0.05)
-    raise AssertionError(f"still {now.state}: {now.progress}")
+    os.kill(_pids(limited)[0], signal.SIGSTOP)
+    reached(store, limited, lambda now: now.worker not in ("", limited.worker))
+    assert not _is_at_work(limited)
 
 
 def _is_at_work(job: Job) -> bool:

@@ -309,6 +309,19 @@ class Trackings:
         return dataclasses.replace(settings, tracking=dataclasses.replace(settings.tracking, **chosen))
 
 
+def chosen_over(
+    settings: BotSettings,
+    training: Trainings,
+    imports: Imports,
+    cleaning: Cleanings,
+    machine: Machine,
+    trackings: Trackings,
+) -> BotSettings:
+    """Everything that was typed to make a bot, over the settings that it had."""
+    settings = cleaning.over(imports.over(settings), training.seed)
+    return trackings.over(training.over(settings, machine))
+
+
 def given(**options: Any) -> dict[str, Any]:
     """The options that were typed."""
     return {name: value for name, value in options.items() if value is not None}

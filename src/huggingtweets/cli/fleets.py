@@ -22,6 +22,7 @@ from huggingtweets.options import (
     Quiet,
     Trackings,
     Trainings,
+    chosen_over,
     grouped,
 )
 from huggingtweets.reports import FLEET_FILE
@@ -39,7 +40,7 @@ GROUPS: dict[str, Any] = {
     "machine": Machine,
     "trackings": Trackings,
 }
-NOT_IN_A_LINE = ("bots_dir", "as_json", "quiet", "from_lineage")
+NOT_IN_A_LINE = ("bots_dir", "as_json", "quiet", "from_lineage", "threads", "device")
 PRINTED_FAILURES = 20
 GROUP = "WANDB_RUN_GROUP"
 _PANEL = "Fleet"
@@ -142,13 +143,12 @@ def _ordered(entry: Entry, common: dict[str, Any]) -> tuple[Member, str]:
             raise SettingsError(entry.trouble)
         params = _parsed(entry.words)
         groups = {name: _over(common[name], kind, params) for name, kind in GROUPS.items()}
-        settings = groups["imports"].over(BotSettings())
-        settings = groups["cleaning"].over(settings, groups["training"].seed)
-        settings = groups["trackings"].over(groups["training"].over(settings, groups["machine"]))
+        word = groups.pop("consents").word
+        settings = chosen_over(BotSettings(), **groups)
         specs = tuple(params.get("sources") or ())
         if "-" in specs:
             raise SettingsError("Standard input is one account's, not a list's.")
-        return Member(entry.where, specs, params.get("name"), settings, groups["consents"].word), ""
+        return Member(entry.where, specs, params.get("name"), settings, word), ""
     except SettingsError as error:
         return Member(entry.where, entry.words), str(error)
 

@@ -25,6 +25,7 @@ from huggingtweets.options import (
     Specs,
     Trackings,
     Trainings,
+    chosen_over,
     grouped,
 )
 
@@ -72,8 +73,7 @@ def create(
         print_bot(same, as_json)
         return
     found, folder = _prepared(sources or [], name, bots_dir, imports)
-    settings = cleaning.over(imports.over(settings_of(folder)), training.seed)
-    settings = trackings.over(training.over(settings, machine))
+    settings = chosen_over(settings_of(folder), training, imports, cleaning, machine, trackings)
     with Narrator(quiet=quiet) as listen:
         bot = make(folder, found, settings, listen, consents.word)
     print_bot(bot, as_json)
