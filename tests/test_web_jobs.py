@@ -26,6 +26,7 @@ from huggingtweets.web.store import Store
 OURS = Visitor()
 ANN = Visitor("user:ann", admin=False, name="ann")
 PATIENCE_S = 250.0  # a crowded machine starts a worker in a minute
+LONG = 8_000  # posts: many times more steps of training than a test looks at
 
 
 @pytest.fixture
@@ -93,10 +94,10 @@ def workers_pid(settings: WebSettings, job: Job) -> int:
 def test_an_upload_is_read_and_becomes_a_bot_although_it_was_cancelled_on_the_way(
     settings: WebSettings, store: Store, queue: Queue
 ) -> None:
-    job = orders.order(settings, store, OURS, uploads=[upload(settings)])
+    job = orders.order(settings, store, OURS, uploads=[upload(settings, LONG)])
     ready = reached(store, job, in_state("ready"))
     (counts,) = ready.progress["counts"].values()
-    assert counts["downloaded"] == 200 == counts["kept"] + sum(counts["dropped"].values())
+    assert counts["downloaded"] == LONG == counts["kept"] + sum(counts["dropped"].values())
     assert len(ready.progress["samples"]) == 6
     assert (ready.titles, ready.bot) == (("rover.csv",), "rover")
 
@@ -122,7 +123,7 @@ def test_nothing_that_kills_a_worker_or_a_server_ends_a_training(settings: WebSe
     """The worker is killed; then the server is stopped; then the next server is killed, and its worker lives on."""
     first = Queue(settings, store)
     first.start()
-    job = orders.order(settings, store, OURS, uploads=[upload(settings)], straight=True, minutes=5)
+    job = orders.order(settings, store, OURS, uploads=[upload(settings, LONG)], straight=True, minutes=5)
     training = reached(store, job, at_step(5))
     os.kill(workers_pid(settings, training), signal.SIGKILL)
     again = reached(store, job, lambda now: now.attempts == 2 and now.state == "training")
