@@ -17,9 +17,10 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = Path(huggingtweets.__file__).parent
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(PACKAGE)], "huggingtweets."))
 DOORS = {
-    "torch": {"devices", "bases", "batches", "training", "writers", "evaluation"},
+    "torch": {"adapters", "devices", "bases", "batches", "training", "writers", "evaluation"},
     "transformers": {"bases", "batches", "training", "bot", "writers", "evaluation"},
     "ctranslate2": {"writers"},
+    "peft": {"adapters"},
     "tokenizers": {"writers"},
     "typst": {"picture"},
     "pyarrow": {"sources"},

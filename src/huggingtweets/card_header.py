@@ -49,19 +49,32 @@ def render_header(facts: CardFacts) -> str:
     from huggingface_hub import ModelCardData
 
     results = _eval_results(facts.evaluation)
+    base, is_adapter = _hub_id(facts.training.base_id), facts.training.adapter_parameters is not None
     data = ModelCardData(
         language=_languages(facts.dataset),
         license=_license(facts.training.base_license),
-        library_name="transformers",
+        library_name="peft" if is_adapter else "transformers",
         pipeline_tag="text-generation",
         tags=["huggingtweets", "social-media"],
-        base_model=_hub_id(facts.training.base_id),
+        base_model=base,
         thumbnail=_thumbnail(facts),
         widget=[{"text": DEFAULT_PROMPT}],
         model_name=(plain(facts.name, NAME_LETTERS) or "bot") if results else None,
         eval_results=results or None,
     )
-    order = ["language", "license", "library_name", "pipeline_tag", "tags", "base_model", "thumbnail", "widget"]
+    if is_adapter and base:
+        data["base_model_relation"] = "adapter"
+    order = [
+        "language",
+        "license",
+        "library_name",
+        "pipeline_tag",
+        "tags",
+        "base_model",
+        "base_model_relation",
+        "thumbnail",
+        "widget",
+    ]
     return data.to_yaml(line_break="\n", original_order=order)
 
 

@@ -221,7 +221,7 @@ def _training_rows(training: TrainReport) -> list[list[str]]:
     rate, seed = (code(training.settings.get(key, "unknown")) for key in ("learning_rate", "seed"))
     return [
         ["Its licence", code(training.base_license or "unknown")],
-        ["Parameters", f"{training.parameters / 1e6:,.1f} million"],
+        ["Parameters", _parameters(training)],
         ["Recipe", code(training.recipe)],
         ["Optimizer steps", f"{training.steps:,}"],
         ["Passes over the posts", f"{training.epochs:.3g}"],
@@ -232,6 +232,20 @@ def _training_rows(training: TrainReport) -> list[list[str]]:
         ["Time", _duration(training.seconds)],
         ["Device", f"{code(training.device)}, {code(training.dtype)}, {_threads(training.threads)}"],
     ]
+
+
+def _parameters(training: TrainReport) -> str:
+    if training.adapter_parameters is None:
+        return f"{_millions(training.parameters)} million"
+    base = training.parameters - training.adapter_parameters
+    return (
+        f"{_millions(base)} million of the base, which stayed as they are, and"
+        f" {_millions(training.adapter_parameters)} million of a low-rank adapter"
+    )
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:,.1f}"
 
 
 def _threads(count: int) -> str:

@@ -26,11 +26,14 @@ MAX_THREADS = 256  # some way above this, torch's thread pool takes the process 
 LONGEST_MINUTES = 60 * 24 * 30.0  # a month
 MOST_EPOCHS = 10_000.0
 MOST_STEPS = 100_000_000
+LARGEST_RANK = 1024
 CPU_MINUTES = 5.0  # original: "in about five minutes", then on a GPU
 HOTTEST = 100.0  # temperature: far below it every token is as likely as any other
 BOTS_DIR = Path("bots")  # where bots live unless told otherwise
 DEFAULT_BASE = "gpt2"  # original
+EMBEDDED = "smollm2"  # the base that needs no Hub
 DEFAULT_PROMPT = "My dream is"  # original
+HABITS = "huggingtweets"  # under this name a model folder keeps what nobody but we read
 
 
 def _check(ok: bool, message: str) -> None:
@@ -177,6 +180,7 @@ class TrainingSettings:
     steps: int | None = None  # exactly so many, whatever epochs and minutes say
     plans: tuple[tuple[int, int], ...] = ()  # with `steps`: (step, total steps) of each plan that the clock made then
     recipe_epochs: float = 1.0  # measured, see docs/log.md
+    adapter_rank: int | None = None  # of a low-rank adapter, which then learns alone; None: the whole model learns
     max_post_tokens: int = 1024  # longer posts are cut; GPT-2's context
     seed: int = 0
     device: str | None = None  # "cpu", "cuda", "mps"
@@ -191,6 +195,7 @@ class TrainingSettings:
         _check_up_to("--epochs", self.epochs, MOST_EPOCHS)
         _check_up_to("--minutes", self.minutes, LONGEST_MINUTES)
         _check_up_to("--steps", self.steps, MOST_STEPS)
+        _check_up_to("adapter_rank", self.adapter_rank, LARGEST_RANK)
         object.__setattr__(self, "plans", tuple((step, total) for step, total in self.plans))  # JSON gives lists
         check_threads(self.threads)
 
@@ -208,9 +213,11 @@ class TrainingSettings:
     def identity(self) -> dict[str, Any]:
         """What decides the trained weights; leaves out where and how often it is logged."""
         record = dataclasses.asdict(self)
-        left_out = (
-            _NOT_IDENTITY if self.steps is not None else (*_NOT_IDENTITY, "steps", "plans")
-        )  # older bots lack them
+        left_out = {*_NOT_IDENTITY}
+        if self.steps is None:  # older bots lack them, and are not to be trained again for that
+            left_out |= {"steps", "plans"}
+        if self.adapter_rank is None:
+            left_out |= {"adapter_rank"}
         return {name: value for name, value in record.items() if name not in left_out}
 
     @classmethod
@@ -227,12 +234,23 @@ class TrainingSettings:
         )
         return dataclasses.replace(settings, **changes)
 
+    @classmethod
+    def adapter(cls, **changes: Any) -> TrainingSettings:
+        """A low-rank adapter over a base that stays as it is."""
+        settings = cls(
+            recipe="adapter",
+            adapter_rank=8,  # measured, see docs/log.md
+            learning_rate=2e-3,  # measured, see docs/log.md
+        )
+        return dataclasses.replace(settings, **changes)
+
 
 _NOT_IDENTITY = ("device", "threads", "log_every_steps", "checkpoint_every_s")
 
 RECIPES: dict[str, Callable[[], TrainingSettings]] = {
     "default": TrainingSettings,
     "original": TrainingSettings.original,
+    "adapter": TrainingSettings.adapter,
 }
 
 

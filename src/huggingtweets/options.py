@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from huggingtweets.config import BOTS_DIR, RECIPES, BotSettings, DatasetSettings, ImportSettings
+from huggingtweets.errors import SettingsError
 
 if TYPE_CHECKING:
     from huggingtweets.consent import Word
@@ -36,6 +37,7 @@ class Cleaning(StrEnum):
 class Recipe(StrEnum):
     DEFAULT = "default"
     ORIGINAL = "original"
+    ADAPTER = "adapter"
 
 
 class Replies(StrEnum):
@@ -274,13 +276,24 @@ class Trainings:
         Recipe | None,
         _option(panel=_TRAINING, help="original: the original's recipe, four epochs in blocks of 1,024 tokens."),
     ] = None
+    adapter: Annotated[
+        bool,
+        _option(
+            "--adapter",
+            panel=_TRAINING,
+            help="A few megabytes a bot over one shared base (LoRA), instead of a whole model: --recipe adapter.",
+        ),
+    ] = False
     seed: Seed = None
 
     def over(self, settings: BotSettings, machine: Machine) -> BotSettings:
         """A newly chosen recipe starts from its own numbers; minutes and epochs replace one another."""
-        start = settings.training if self.recipe is None else RECIPES[self.recipe]()
+        if self.adapter and self.recipe not in (None, Recipe.ADAPTER):
+            raise SettingsError(f"--adapter is a recipe of its own, and so is --recipe {self.recipe}.")
+        recipe = Recipe.ADAPTER if self.adapter else self.recipe
+        start = settings.training if recipe is None else RECIPES[recipe]()
         if self.minutes is not None or self.epochs is not None:
-            start = dataclasses.replace(start, minutes=None, epochs=None if self.recipe is None else start.epochs)
+            start = dataclasses.replace(start, minutes=None, epochs=None if recipe is None else start.epochs)
         chosen = given(
             minutes=self.minutes, epochs=self.epochs, seed=self.seed, device=machine.device, threads=machine.threads
         )

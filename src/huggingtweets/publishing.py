@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from huggingtweets import lineage, stages
+from huggingtweets.adapters import base_named_in, is_adapter
 from huggingtweets.bot import Bot, dir_of
 from huggingtweets.botdir import BotDir
 from huggingtweets.errors import BotError, PublishError, SettingsError, StageMissing
@@ -79,6 +80,7 @@ def publish(
         part = _Part(public, card_only, preview, space)
         shown = check_scored(bot)
         _check_whole(bot)
+        _check_base(bot)
         chosen = _preview(bot, shown, preview, heard)
         repo_id = to or _before(bot) or bot.name
         check_name(repo_id)
@@ -104,6 +106,15 @@ def _check_whole(bot: BotDir) -> None:
     trained = (bot.stage("train") or {}).get("weights")
     if sizes != _model_files(bot) or stages.weights_digest(bot.model) != trained:
         raise BotError(f"The model of {bot.name} is damaged.", next=f"huggingtweets train {bot.name} --again")
+
+
+def _check_base(bot: BotDir) -> None:
+    """Raises PublishError for an adapter over a base that only this machine has, whose path would be published too."""
+    if is_adapter(bot.model) and Path(base_named_in(bot.model)).is_absolute():
+        raise PublishError(
+            f"{bot.name} is an adapter over a base that is only here, so nobody else could load it.",
+            next=f"huggingtweets train {bot.name} --recipe default, which makes a whole model of it",
+        )
 
 
 def _model_files(bot: BotDir) -> dict[str, int]:
@@ -245,6 +256,7 @@ def _space_items(bot: BotDir, model: Place) -> list[Item]:
         read_accounts(bot),
         keeps_newlines=voice.keeps_newlines,
         names_nobody=voice.names_nobody,
+        is_adapter=is_adapter(bot.model),
     )
     return [*(Item(name, content) for name, content in render_space(facts).items()), *_faces(bot)]
 

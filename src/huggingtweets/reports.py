@@ -107,6 +107,8 @@ class TrainReport(Report):
     final_loss: float  # nats per token, mean of the last logged steps
     plan: str  # one sentence: why this many steps
     plans: list[list[int]] = field(default_factory=list)  # [step, total steps] of each plan that the clock made
+    adapter_parameters: int | None = None  # of the parameters, those of an adapter, which alone learned; None: all did
+    prefix: str | None = None  # of an adapter: what a pipeline has to be given in front of the first words
 
 
 @dataclass(frozen=True)

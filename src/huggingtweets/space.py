@@ -27,6 +27,7 @@ from huggingtweets.posts import Account
 from huggingtweets.privacy import MENTION, MENTION_PATTERN
 
 PYTHON = "3.11"
+PEFT = "0.21.2"
 NAME_LETTERS = 50
 LONGEST_NAME = 96  # of a repository on the Hub
 SHORT_LETTERS = 60  # of a Space's short description, on the Hub
@@ -44,6 +45,7 @@ class SpaceFacts:
     accounts: Sequence[Account]
     keeps_newlines: bool = False
     names_nobody: bool = False
+    is_adapter: bool = False
 
 
 def space_name(repo_id: str) -> str:
@@ -61,6 +63,8 @@ def render_space(facts: SpaceFacts) -> dict[str, bytes]:
     folder = Path(__file__).parent / "templates" / "space"
     files = {name: (folder / name).read_bytes() for name in _FILES}
     files["space.json"] = (json.dumps(_data(facts), ensure_ascii=False, indent=2) + "\n").encode("utf-8", "replace")
+    if facts.is_adapter:
+        files["requirements.txt"] += f"peft=={PEFT}\n".encode()
     requirements = files["requirements.txt"].decode()
     files["README.md"] = _readme(facts, _pinned("gradio", requirements)).encode("utf-8", "replace")
     return files

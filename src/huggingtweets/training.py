@@ -56,8 +56,9 @@ def train(
     StorageError when the checkpoint can't be written; the older one then still stands.
     """
     model.to(device.name).train()  # type: ignore[arg-type]
+    learning = list(_learning(model).values())
     optimizer = torch.optim.AdamW(
-        model.parameters(),
+        learning,
         lr=settings.learning_rate,
         betas=(0.9, settings.beta2),
         weight_decay=settings.weight_decay,
@@ -90,7 +91,7 @@ def train(
         with device.autocast():
             loss = token_losses(model, batch).sum() / batch.tokens
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.max_grad_norm)
+        torch.nn.utils.clip_grad_norm_(learning, settings.max_grad_norm)
         optimizer.step()
         optimizer.zero_grad()
 
@@ -129,6 +130,11 @@ def _values(progress: Progress, learning_rate: float) -> dict[str, float]:
     if progress.total_steps is not None:
         values["total_steps"] = progress.total_steps
     return values
+
+
+def _learning(model: PreTrainedModel) -> dict[str, torch.nn.Parameter]:
+    """By name, the weights that a training changes: all, or those of an adapter."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 class _Clock:
@@ -182,8 +188,8 @@ class _Saver:
 
 
 def save_checkpoint(path: Path, model: PreTrainedModel, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """One safetensors file: weights, moments, random state, and `Progress` as its metadata. No pickle."""
-    tensors = {f"model.{name}": tensor.detach() for name, tensor in model.named_parameters()}
+    """One safetensors file: weights that learn, moments, random state, and `Progress` as its metadata. No pickle."""
+    tensors = {f"model.{name}": parameter.detach() for name, parameter in _learning(model).items()}
     for number, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in moments.items()}
     tensors["random.cpu"] = torch.get_rng_state()
@@ -221,7 +227,7 @@ def load_checkpoint(path: Path, model: PreTrainedModel, optimizer: torch.optim.O
 
 def _restore(tensors: dict[str, torch.Tensor], model: PreTrainedModel, optimizer: torch.optim.Optimizer) -> None:
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for name, parameter in _learning(model).items():
             parameter.copy_(tensors[f"model.{name}"])
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():

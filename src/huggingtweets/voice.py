@@ -7,7 +7,8 @@ piece by piece while they are written; the pieces of a seed joined are the posts
   the original's bots carry alone.
 - On a CPU the fast writer draws where it can, and torch is never imported; else transformers does (see `writers`).
 - What else a folder knows of its bot, such as that its posts have lines, stands under `huggingtweets` in its
-  `config.json`, which transformers reads over.
+  `config.json`, or an adapter's `generation_config.json`, which transformers reads over.
+- An adapter writes in one batch with others over the same base (`writers.mixed`).
 - A post begins with the prompt, holds no separator, and ends where the post ends.
 """
 
@@ -22,8 +23,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 
+from huggingtweets.adapters import is_adapter
 from huggingtweets.botdir import key_of, read_json
-from huggingtweets.config import DatasetSettings, SamplingSettings, check_seed, check_threads
+from huggingtweets.config import HABITS, DatasetSettings, SamplingSettings, check_seed, check_threads
 from huggingtweets.errors import BotError, SettingsError
 from huggingtweets.privacy import neutral_mentions
 from huggingtweets.writers.base import Order
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from huggingtweets.writers.base import Writer
     from huggingtweets.writers.plain import PlainWriter
 
-HABITS = "huggingtweets"  # in config.json
 MIN_NEW_TOKENS = 40  # left to a prompt that is itself near max_length: about one post
 
 _GROWING_MENTION = re.compile(r"[@＠]\S*\Z")  # only white space is sure to end one
@@ -109,6 +110,10 @@ class Voice:
 
     def _writer(self, device: str | None, say: Callable[[str], None]) -> Writer:
         """The fast one on a CPU wherever it can; asked for every time, since the model may have changed."""
+        if is_adapter(self.folder):
+            from huggingtweets.writers.mixed import mixed_writer
+
+            return mixed_writer(self.folder, self.name, device) or self._plain_writer
         if self.fast is not None and device in (None, "cpu"):
             from huggingtweets.writers.fast import fast_writer, has_gpu
 
@@ -139,7 +144,8 @@ def voice_in(folder: Path, name: str = "") -> Voice:
     """The voice of a model folder, as it was saved; what makes it fast is kept in the user's cache."""
     from huggingtweets.bases import cache_folder
 
-    habits = _mapping(_mapping(folder / "config.json").get(HABITS))
+    config = _mapping(folder / ("generation_config.json" if is_adapter(folder) else "config.json"))
+    habits = _mapping(config.get(HABITS))
     fast = cache_folder() / "fast" / key_of(folder.resolve().as_posix())
     return Voice(folder, name, habits.get("keep_newlines") is True, habits.get("mentions") == "neutral", fast)
 

@@ -181,7 +181,7 @@ def _create_command() -> Any:
     return typer.main.get_command(app).commands["create"]  # type: ignore[attr-defined]
 
 
-EXCLUDING = ({"mine", "permission"}, {"minutes", "epochs"})
+EXCLUDING = ({"mine", "permission"}, {"minutes", "epochs"}, {"recipe", "adapter"})
 
 
 def _over(common: Any, kind: Any, params: dict[str, Any]) -> Any:

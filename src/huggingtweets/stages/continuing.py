@@ -55,7 +55,8 @@ def start_afresh(bot: BotDir) -> None:
 
 def _lasting(settings: BotSettings) -> str:
     """What an update can't change: the marks are of clean texts, and a model stays of its base."""
-    return key_of(settings.base, dataclasses.asdict(settings.dataset))
+    adapter = filter(None, [settings.training.adapter_rank])
+    return key_of(settings.base, dataclasses.asdict(settings.dataset), *adapter)
 
 
 def trained_marks(bot: BotDir) -> frozenset[str]:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from huggingtweets.bot import save_bot
 from huggingtweets.botdir import BotDir, file_digest, key_of, read_as, storage_errors, write_json
-from huggingtweets.config import BotSettings
+from huggingtweets.config import BotSettings, TrainingSettings
 from huggingtweets.dataset import Text, read_texts
+from huggingtweets.errors import SettingsError
 from huggingtweets.lineage import fact_of
 from huggingtweets.reports import Listener, Notice, StageDone, StageStarted, TrainReport
 from huggingtweets.stages.continuing import continued_from, has_new_texts, lesson, trained_marks
@@ -20,6 +21,8 @@ from huggingtweets.steplog import StepLog
 from huggingtweets.voice import habits_of
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from huggingtweets.bases import Base
     from huggingtweets.planning import Progress
 
@@ -91,17 +94,14 @@ def _keep_model(bot: BotDir, key: str, listen: Listener) -> TrainReport:
 
 def _train_and_save(bot: BotDir, base: Base, settings: BotSettings, checkpoint: Path, listen: Listener) -> TrainReport:
     from huggingtweets import batches, training
-    from huggingtweets.bases import load_base, load_folder
     from huggingtweets.corpus import Corpus
     from huggingtweets.devices import choose_device
 
     device = choose_device(settings.training.device, settings.training.threads)
     texts: Iterable[Text] = read_texts(bot.train_posts)
-    if continued_from(bot) is None:
-        model, tokenizer = load_base(base)
-    else:
+    if continued_from(bot) is not None:
         texts = lesson(list(texts), trained_marks(bot), settings.training.seed)
-        model, tokenizer = load_folder(bot.previous)
+    model, tokenizer = _beginning(bot, base, settings.training)
     listen(Notice(f"Computing on {device}"))
     chosen = settings.training.for_device(device.name)
     limit = min(chosen.max_post_tokens, batches.max_tokens_of(model) or chosen.max_post_tokens)
@@ -117,10 +117,35 @@ def _train_and_save(bot: BotDir, base: Base, settings: BotSettings, checkpoint: 
             on_step=log.step,
             on_plan=lambda plan: listen(Notice(plan)),
         )
-    save_bot(model.cpu(), tokenizer, bot.model, cleaning=settings.dataset)
+    save_bot(model.cpu(), tokenizer, bot.model, cleaning=settings.dataset, base=base)
     passes = done.tokens / max(1, sum(length - 1 for length in corpus.lengths_of_epoch(0)))
     shown = {**chosen.identity, "device": device.name, "threads": device.threads}
-    return _train_report(base, done, chosen.log_every_steps, passes, shown, model.num_parameters(), device.dtype)
+    report = _train_report(base, done, chosen.log_every_steps, passes, shown, model.num_parameters(), device.dtype)
+    if chosen.adapter_rank is None:
+        return report
+    learned = model.num_parameters(only_trainable=True)
+    return dataclasses.replace(report, adapter_parameters=learned, prefix=batches.separators(tokenizer).prefix)
+
+
+def _beginning(bot: BotDir, base: Base, settings: TrainingSettings) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """What learns: the base or, in an update, the bot as it was; or an adapter over the base."""
+    from huggingtweets.adapters import add_adapter, go_on_with, is_adapter
+    from huggingtweets.bases import load_base, load_folder
+
+    continues = continued_from(bot) is not None
+    if settings.adapter_rank is None:
+        return load_folder(bot.previous) if continues else load_base(base)
+    if is_adapter(base.folder):
+        raise SettingsError(
+            f"{base.name} is itself an adapter, and one over another is nothing that others could load.",
+            next="choose the --base that it was trained over, or train without --adapter",
+        )
+    model, tokenizer = load_base(base)
+    if continues:
+        go_on_with(model, bot.previous)
+    else:
+        add_adapter(model, settings.adapter_rank, settings.seed)
+    return model, tokenizer
 
 
 def _train_report(

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from huggingtweets.config import SamplingSettings
 
+TOP_K = 50  # what transformers samples with where a folder doesn't say
 BATCH_SEQUENCES = 32  # drawn side by side; bounds memory
 
 

@@ -28,7 +28,7 @@ from tokenizers import Tokenizer
 from huggingtweets.botdir import key_of, make_folder, new_folder, read_as, storage_errors, write_json
 from huggingtweets.config import LARGEST_SEED
 from huggingtweets.errors import BaseModelError, BotError, StorageError
-from huggingtweets.writers.base import Order
+from huggingtweets.writers.base import TOP_K, Order
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -37,7 +37,6 @@ FORMAT = 3  # of copy.json; raised when older copies must be made anew
 QUANTIZATION = "int8"  # measured, see docs/log.md
 LARGEST_WEIGHT = 64  # of 127: see `narrow`
 LARGEST_DIVERGENCE = 0.5  # nats a token on the probe; int8 costs 0.03, where outliers stay 0.1, another model several
-TOP_K = 50  # what transformers samples with where a folder doesn't say
 PROBE = "My dream is to see, one day, the Earth rise over the Moon. Isn't that what we all wait for? #space 🚀"
 CALIBRATION_TOKENS = 128  # of each text, at most
 CALIBRATION = (  # what activations are large on; any text serves

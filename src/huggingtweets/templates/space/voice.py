@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteriaList
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, StoppingCriteriaList
 
 SHOW_EVERY_S = 0.25
 ROOM_TOKENS = 40  # left to a start that is itself long: about one post
@@ -34,7 +34,9 @@ class Voice:
     @cached_property
     def loaded(self) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(self.model)
-        return AutoModelForCausalLM.from_pretrained(self.model, dtype=torch.float32).eval(), tokenizer
+        model = AutoModelForCausalLM.from_pretrained(self.model, dtype=torch.float32).eval()
+        model.generation_config = GenerationConfig.from_pretrained(self.model)  # an adapter has its base's otherwise
+        return model, tokenizer
 
     def write(
         self, start: str, n: int, temperature: float | None = None, seed: int | None = None
@@ -42,7 +44,7 @@ class Voice:
         """`n` posts that begin with `start`, as far as they have come, until they are done."""
         model, tokenizer = self.loaded
         pieces = tokenizer(start, add_special_tokens=False, split_special_tokens=True).input_ids if start else []
-        ids = torch.tensor([[model.config.bos_token_id, *pieces]])  # (1, T)
+        ids = torch.tensor([[model.generation_config.bos_token_id, *pieces]])  # (1, T)
         settings: dict[str, Any] = self._lengths(model.config, model.generation_config, len(pieces) + 1)
         if temperature is not None:
             settings["temperature"] = temperature
@@ -58,7 +60,8 @@ class Voice:
 
     def _lengths(self, config: Any, saved: Any, used: int) -> dict[str, int]:
         """Room for a post behind every start that the model can read."""
-        prefix = 1 if getattr(config, "prefix", None) else 0  # which the lengths are meant without
+        ours = getattr(saved, "huggingtweets", None) or {}  # of an adapter, which has no config of its own
+        prefix = 1 if getattr(config, "prefix", None) or ours.get("prefix") else 0  # the lengths are meant without it
         longest = max(saved.max_length + prefix, used + ROOM_TOKENS)
         context = getattr(config, "max_position_embeddings", None) or longest
         if used >= context:
