@@ -10,6 +10,9 @@ Not covered: where the base is found (see `bases`), and bots of one base that wr
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,14 +49,15 @@ def add_adapter(model: PreTrainedModel, rank: int, seed: int) -> None:
     from peft import LoraConfig
 
     torch.manual_seed(seed)  # of A; B begins as zeros
-    model.add_adapter(
-        LoraConfig(r=rank, lora_alpha=SCALE * rank, target_modules="all-linear", task_type="CAUSAL_LM")  # type: ignore[arg-type]
-    )
+    config = LoraConfig(r=rank, lora_alpha=SCALE * rank, target_modules="all-linear", task_type="CAUSAL_LM")  # type: ignore[arg-type]
+    with _quiet():
+        model.add_adapter(config)
 
 
 def go_on_with(model: PreTrainedModel, folder: Path) -> None:
     """From now on the adapter in this folder learns and nothing else."""
-    model.load_adapter(str(folder), is_trainable=True)
+    with _quiet():
+        model.load_adapter(str(folder), is_trainable=True)
 
 
 def has_adapter(model: PreTrainedModel) -> bool:
@@ -84,12 +88,17 @@ def save_adapter(model: PreTrainedModel, folder: Path, base: str) -> None:
 
 def merged(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
     """The base with s B A added to its matrices: a model like any other. The base in memory is used up."""
-    import warnings
-
     from peft import PeftModel
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of transformers, for what PEFT asks it
+    with _quiet():
         adapted: Any = PeftModel.from_pretrained(model, folder)
         whole: PreTrainedModel = adapted.merge_and_unload()
-    return whole
+    return whole.requires_grad_(True)  # which PEFT took from the base
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without transformers' warning of what PEFT asks it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield

@@ -240,7 +240,7 @@ class TrainingSettings:
         settings = cls(
             recipe="adapter",
             adapter_rank=8,  # measured, see docs/log.md
-            learning_rate=2e-3,  # measured, see docs/log.md
+            learning_rate=4e-3,  # measured, see docs/log.md
         )
         return dataclasses.replace(settings, **changes)
 
