@@ -98,7 +98,7 @@ def merged(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without transformers' warning of what PEFT asks it."""
+    """Without PEFT's warning of what it settles itself, and transformers' of what PEFT asks it."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore")
         yield
