@@ -172,6 +172,7 @@ def cluster(client_port: int | None = None) -> Iterator[Any]:
     """A head that works on nothing; nodes are added by `node_of`."""
     from ray.cluster_utils import Cluster
 
+    os.environ.setdefault("RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S", "120")  # for a crowded machine
     head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     found = Cluster(initialize_head=True, head_node_args={**head, "ray_client_server_port": client_port})
     try:

@@ -29,6 +29,7 @@ OVERHEAD_BYTES = 1_500_000_000  # torch, transformers and what a step computes; 
 COPIES = 5  # of the weights in float32: themselves, gradients, two of AdamW, and the base that is kept
 MOST_ON_A_GPU = 32
 ANSWER_S = 10.0
+MOST_JOINS = 3
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class Engine:
                     **_QUIET,
                 )
             else:
-                ray.init(self.address, **_QUIET)
+                _join(self.address)
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -273,6 +274,18 @@ def _ray() -> Any:
             "A fleet needs Ray, which is not installed.", next="pip install 'huggingtweets[fleet]'"
         ) from error
     return ray
+
+
+def _join(address: str | None) -> None:
+    """Behind `ray://` the cluster begins a server for each client, and gives up on it after 30 s, which is not long on a
+    machine with other work: it is asked again."""
+    for attempt in range(MOST_JOINS):
+        try:
+            _ray().init(address, **_QUIET)
+            return
+        except ConnectionAbortedError:
+            if attempt + 1 == MOST_JOINS:
+                raise
 
 
 @contextlib.contextmanager
