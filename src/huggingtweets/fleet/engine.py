@@ -277,8 +277,8 @@ def _ray() -> Any:
 
 
 def _join(address: str | None) -> None:
-    """Behind `ray://` the cluster begins a server for each client, and gives up on it after 30 s, which is not long on a
-    machine with other work: it is asked again."""
+    """Behind `ray://` the cluster begins a server for each client, and gives up on it after half a minute, which a busy
+    machine may need: it is asked again."""
     for attempt in range(MOST_JOINS):
         try:
             _ray().init(address, **_QUIET)
