@@ -196,8 +196,7 @@ def test_what_only_this_machine_has_is_not_published(bot: Bot) -> None:
 def test_it_is_a_recipe_of_its_own(tmp_path: Path) -> None:
     file = write(tmp_path / "rover.txt", POSTS)
     told = CliRunner().invoke(app, ["create", str(file), "--adapter", "--recipe", "original"])
-    assert isinstance(told.exception, SettingsError | SystemExit)
-    assert "recipe" in f"{told.output} {told.exception}"
+    assert "a recipe of its own" in str(told.exception)
 
 
 # --- writing -------------------------------------------------------------------------------------------------------
@@ -352,6 +351,21 @@ def test_an_adapter_of_another_base_is_told(choir: list[Path], bot: Bot, tiny_ll
     write_json(bot.dir.model / adapters.CONFIG, {**settings, "base_model_name_or_path": str(tiny_llama)})
     with pytest.raises(BotError, match="another base"):
         bot.generate("The", 1)
+
+
+def test_an_adapter_that_names_itself_as_its_base_is_told(bot: Bot) -> None:
+    settings = read_json(bot.dir.model / adapters.CONFIG)
+    write_json(bot.dir.model / adapters.CONFIG, {**settings, "base_model_name_or_path": str(bot.dir.model)})
+    with pytest.raises(BotError, match="is an adapter too"):
+        bot.generate("The", 1)
+
+
+def test_anothers_adapter_may_be_nothing_but_the_adapter(bot: Bot, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    for name in (adapters.CONFIG, adapters.WEIGHTS):
+        shutil.copyfile(bot.dir.model / name, tmp_path / "theirs" / name)
+    assert mixed_writer(tmp_path / "theirs", "", None) is None
+    assert len(voice_in(tmp_path / "theirs").generate("The", 2, seed=0, threads=1)) == 2
 
 
 # --- the Space -----------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubServe
         connect(monkeypatch, server)
         connect_downloads(monkeypatch, server, tmp_path / "hub-cache")
         monkeypatch.setenv("HUGGINGTWEETS_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr("huggingtweets.bases.time", SimpleNamespace(sleep=lambda seconds: None))
+        monkeypatch.setattr("huggingtweets.snapshots.time", SimpleNamespace(sleep=lambda seconds: None))
         monkeypatch.chdir(tmp_path)
         yield server
 
@@ -196,7 +196,7 @@ def test_without_a_network_what_is_cached_is_used_and_that_is_said(
 
 def test_a_hub_that_stumbles_is_asked_again(bot: Bot, server: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("huggingtweets.bases.time", SimpleNamespace(sleep=waits.append))
+    monkeypatch.setattr("huggingtweets.snapshots.time", SimpleNamespace(sleep=waits.append))
     put(server, "alice/rover", files_of(bot.dir.model) | {"model-2.safetensors.txt": b""})
     server.fail("info", Fault(status=503), Fault(drop=True))
     server.fail("tree", Fault(status=500))
@@ -207,6 +207,25 @@ def test_a_hub_that_stumbles_is_asked_again(bot: Bot, server: HubServer, monkeyp
     put(server, "alice/other", files_of(bot.dir.model))
     with pytest.raises(BotError, match="no bot alice/other here, and the Hugging Face Hub can't be reached"):
         open_voice("alice/other")
+
+
+def test_an_adapter_goes_to_the_hub_and_comes_back_over_its_base(
+    tiny_gpt2: Path, server: HubServer, tmp_path: Path
+) -> None:
+    put(server, "me/tiny", files_of(tiny_gpt2))
+    (tmp_path / "rover.txt").write_text("\n".join(invented_posts(250)), encoding="utf-8")
+    settings = BotSettings(base="me/tiny", training=TrainingSettings.adapter(steps=3, threads=1, device="cpu"))
+    made = ht.create(tmp_path / "rover.txt", settings=settings)
+    done = ht.publish(made, "alice/rover-bot", public=True, space=True)
+    assert done.repo_id == "alice/rover-bot"
+    published = server.model("alice/rover-bot").files
+    assert {"adapter_config.json", "adapter_model.safetensors", "README.md"} <= published.keys()
+    assert "config.json" not in published
+    assert str(tmp_path).encode() not in b"".join(published.values())
+    assert json.loads(published["adapter_config.json"])["base_model_name_or_path"] == "me/tiny"
+    assert "base_model: me/tiny" in published["README.md"].decode()
+    assert b"peft==" in server.repos["space", "alice/rover-bot-space"].files["requirements.txt"]
+    assert texts_of(open_voice("alice/rover-bot")) == texts_of(made)
 
 
 # --- the original's -----------------------------------------------------------------------------------------------

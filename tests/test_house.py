@@ -31,7 +31,7 @@ DOORS = {
     "datasets": {"sources"},
     "phonenumbers": {"privacy"},
     "py3langid": {"languages"},
-    "huggingface_hub": {"bases", "card_header", "hub", "sources"},
+    "huggingface_hub": {"snapshots", "card_header", "hub", "sources"},
     "wandb": {"tracking"},
     "typer": {"cli", "options"},
     "rich": {"terminal", "cli"},

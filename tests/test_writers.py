@@ -28,7 +28,7 @@ from huggingtweets.config import LARGEST_SEED, SamplingSettings
 from huggingtweets.errors import BotError
 from huggingtweets.privacy import neutral_mentions
 from huggingtweets.voice import Voice, _Growing, tidy, voice_in
-from huggingtweets.writers import fast, outliers
+from huggingtweets.writers import fast, files, outliers
 from huggingtweets.writers.base import Order
 from huggingtweets.writers.fast import FastWriter, fast_writer
 from huggingtweets.writers.outliers import spread_outliers
@@ -340,7 +340,7 @@ def test_a_model_that_has_changed_is_copied_anew(own_bot: Bot, sharp: dict[str, 
 @pytest.mark.parametrize("damage", ["shorter", "zeros", "gone"])
 def test_a_damaged_copy_is_made_anew(own_bot: Bot, file: str, damage: str) -> None:
     expected = own_bot.generate("The", 2, seed=0)
-    fast._tokenizer.cache_clear()  # as in a new process
+    files.speller_of.cache_clear()  # as in a new process
     path = own_bot.dir.fast / file
     if damage == "gone":
         path.unlink()

@@ -37,10 +37,11 @@ def base_named_in(folder: Path) -> str:
     return read_as(folder / CONFIG, lambda record: str(record["base_model_name_or_path"]))
 
 
-def habits_in(folder: Path) -> dict[str, Any]:
-    """What else it keeps for us: how its posts were cleaned, how it knows its base by our name for it."""
-    found = read_as(folder / "generation_config.json", lambda record: record.get(HABITS))
-    return found if isinstance(found, dict) else {}
+def habits_in(folder: Path) -> dict[str, Any] | None:
+    """What else one of ours keeps: how its posts were cleaned, our own name for its base. None: it is another's."""
+    file = folder / "generation_config.json"
+    found = read_as(file, lambda record: record.get(HABITS)) if file.exists() else None
+    return found if isinstance(found, dict) else None
 
 
 def add_adapter(model: PreTrainedModel, rank: int, seed: int) -> None:

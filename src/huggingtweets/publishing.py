@@ -113,7 +113,7 @@ def _check_base(bot: BotDir) -> None:
     if is_adapter(bot.model) and Path(base_named_in(bot.model)).is_absolute():
         raise PublishError(
             f"{bot.name} is an adapter over a base that is only here, so nobody else could load it.",
-            next=f"huggingtweets train {bot.name} --recipe default, which makes a whole model of it",
+            next=f"huggingtweets train {bot.name} --recipe default   (a whole model)",
         )
 
 

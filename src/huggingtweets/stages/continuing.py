@@ -55,7 +55,7 @@ def start_afresh(bot: BotDir) -> None:
 
 def _lasting(settings: BotSettings) -> str:
     """What an update can't change: the marks are of clean texts, and a model stays of its base."""
-    adapter = filter(None, [settings.training.adapter_rank])
+    adapter = filter(None, [settings.training.adapter_rank])  # bots from before there were any keep their keys
     return key_of(settings.base, dataclasses.asdict(settings.dataset), *adapter)
 
 

@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import queue
 import secrets
 import threading
@@ -29,6 +28,7 @@ from huggingtweets.botdir import key_of, make_folder, new_folder, read_as, stora
 from huggingtweets.config import LARGEST_SEED
 from huggingtweets.errors import BaseModelError, BotError, StorageError
 from huggingtweets.writers.base import TOP_K, Order
+from huggingtweets.writers.files import Speller, facts_of, speller_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -92,7 +92,7 @@ class FastWriter:
 
     def __init__(self, model: Path, folder: Path, name: str, copy: Copy) -> None:
         self.model, self.folder, self.name, self.copy = model, folder, name, copy
-        self.tokenizer: Tokenizer = self._repaired(lambda: _tokenizer(folder, copy.key))
+        self._speller: Speller = self._repaired(lambda: speller_of(folder, copy.key))
 
     @property
     def start(self) -> int:
@@ -107,14 +107,10 @@ class FastWriter:
         return self.copy.context
 
     def encode(self, text: str) -> list[int]:
-        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+        return self._speller.encode(text)
 
     def decode(self, ids: Sequence[int]) -> str:
-        text: str = self.tokenizer.decode(ids, skip_special_tokens=True)
-        return text
-
-    def _spell(self, ids: Sequence[int]) -> list[str]:
-        return [str(self.tokenizer.id_to_token(token)) for token in ids]
+        return self._speller.decode(ids)
 
     def draw(self, order: Order) -> Iterator[tuple[int, int]]:
         drawn: queue.SimpleQueue[tuple[int, int] | None] = queue.SimpleQueue()
@@ -135,7 +131,7 @@ class FastWriter:
 
     def _work(self, order: Order, tell: Callable[[int, int], bool]) -> None:
         seed = secrets.randbelow(LARGEST_SEED) if order.seed is None else order.seed
-        prompt = self._spell(order.prompt)
+        prompt = self._speller.spell(order.prompt)
         generator = self._repaired(lambda: _seeded(self.folder, seed, prompt[0], order.threads))
         sampling, length = order.sampling, len(prompt)
         for batch in order.batches:
@@ -145,11 +141,11 @@ class FastWriter:
                 include_prompt_in_result=False,
                 min_length=max(0, sampling.min_length - length),
                 max_length=sampling.max_length - length,
-                sampling_topk=min(self.copy.top_k, self.tokenizer.get_vocab_size()),
+                sampling_topk=min(self.copy.top_k, self._speller.tokenizer.get_vocab_size()),
                 sampling_topp=sampling.top_p,
                 sampling_temperature=sampling.temperature,
                 end_token=list(self.copy.ends),
-                suppress_sequences=[[token] for token in self._spell(self.copy.suppressed)],
+                suppress_sequences=[[token] for token in self._speller.spell(self.copy.suppressed)],
                 callback=lambda step, first=batch.start: tell(first + step.hypothesis_id, step.token_id),
             )
 
@@ -162,14 +158,6 @@ class FastWriter:
             return load()
 
 
-@functools.lru_cache(maxsize=8)
-def _tokenizer(folder: Path, key: str) -> Tokenizer:
-    """Kept for the next posts; `key` tells one model's from the next one's."""
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.encode_special_tokens = True  # as transformers' split_special_tokens
-    return tokenizer
-
-
 def _seeded(folder: Path, seed: int, token: str, threads: int | None) -> ctranslate2.Generator:
     """The weights in a worker that has taken this seed, by drawing once after `token`."""
     with _SEEDING:
@@ -180,9 +168,7 @@ def _seeded(folder: Path, seed: int, token: str, threads: int | None) -> ctransl
 
 
 def _key_of_files(model: Path) -> str:
-    files = sorted(file for file in model.iterdir() if file.is_file())
-    facts = [(file.name, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files]
-    return key_of(FORMAT, QUANTIZATION, ctranslate2.__version__, facts)
+    return key_of(FORMAT, QUANTIZATION, ctranslate2.__version__, facts_of(model))
 
 
 def _whole_copy(folder: Path, key: str) -> Copy | None:

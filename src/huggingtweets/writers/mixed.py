@@ -7,8 +7,8 @@
   digits: batches of other shapes round in another order, which now and then tips a draw.
 - The order of sampling is transformers': tokens forbidden, temperature, top k, top p.
 
-Not covered: bases that can't be batched so, which is found out by trying, and adapters that are not plain; `plain` is
-for both.
+Not covered: bases that can't be batched so, which is found out by trying, and adapters that are not plain or not ours;
+`plain` is for both.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812 (torch's own convention)
-from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
@@ -41,9 +40,12 @@ from huggingtweets.config import LARGEST_SEED
 from huggingtweets.devices import choose_device
 from huggingtweets.errors import BotError
 from huggingtweets.writers.base import BATCH_SEQUENCES, TOP_K, Order
+from huggingtweets.writers.files import facts_of, speller_of
 from huggingtweets.writers.lowrank import Adapted, Matrices, is_plain, read_adapter, size_of
 
 ADAPTER_BYTES = 256_000_000  # of adapters in memory: some 25 of rank 8 over a base of 135M
+
+_LOADING = threading.Lock()  # so that two who ask at once don't load the base twice
 
 
 def mixed_writer(folder: Path, name: str, device: str | None) -> MixedWriter | None:
@@ -51,40 +53,40 @@ def mixed_writer(folder: Path, name: str, device: str | None) -> MixedWriter | N
 
     Raises BotError where the adapter is damaged or its base is not to be had.
     """
-    if not is_plain(folder) or not (folder / "tokenizer.json").exists():
+    habits = habits_in(folder)
+    if habits is None or not is_plain(folder):
         return None
     base = base_under(folder, name).folder
-    engine = _engine(base, _key_of_files(base), choose_device(device).name)
-    return MixedWriter(folder, engine) if engine.can_mix else None
+    with _LOADING:
+        engine = _engine(base, key_of(facts_of(base)), choose_device(device).name)
+    return MixedWriter(folder, engine, bool(habits.get("prefix"))) if engine.can_mix else None
 
 
 class MixedWriter:
     """Tokens are handed out as they are drawn."""
 
-    def __init__(self, folder: Path, engine: Engine) -> None:
-        self._folder, self._engine, self._key = folder, engine, _key_of_files(folder)
-        self._tokenizer = _tokenizer(folder, self._key)
+    def __init__(self, folder: Path, engine: Engine, has_prefix: bool) -> None:
+        self.has_prefix = has_prefix
+        self._folder, self._engine, self._key = folder, engine, key_of(facts_of(folder))
+        try:
+            self._speller = speller_of(folder, self._key)
+        except Exception as error:  # the library raises nothing narrower
+            raise BotError(f"The tokenizer in {folder} is damaged: {error}.") from error
         self._sampling = read_as(folder / "generation_config.json", _sampling_in)
-        self._has_prefix = bool(habits_in(folder).get("prefix"))
 
     @property
     def start(self) -> int:
         return self._sampling.start
 
     @property
-    def has_prefix(self) -> bool:
-        return self._has_prefix
-
-    @property
     def context(self) -> int | None:
         return max_tokens_of(self._engine.model)
 
     def encode(self, text: str) -> list[int]:
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        return self._speller.encode(text)
 
     def decode(self, ids: Sequence[int]) -> str:
-        text: str = self._tokenizer.decode(ids, skip_special_tokens=True)
-        return text
+        return self._speller.decode(ids)
 
     def draw(self, order: Order) -> Iterator[tuple[int, int]]:
         seed = secrets.randbelow(LARGEST_SEED) if order.seed is None else order.seed
@@ -111,22 +113,6 @@ def _sampling_in(record: dict[str, Any]) -> _Sampling:
         tuple(record.get("suppress_tokens") or ()),
         int(record.get("top_k", TOP_K) or 0),
     )
-
-
-@functools.lru_cache(maxsize=64)
-def _tokenizer(folder: Path, key: str) -> Tokenizer:
-    """Kept for the next posts; `key` tells one adapter's from the next one's."""
-    try:
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # the library raises nothing narrower
-        raise BotError(f"The tokenizer in {folder} is damaged: {error}.") from error
-    tokenizer.encode_special_tokens = True  # as transformers' split_special_tokens
-    return tokenizer
-
-
-def _key_of_files(folder: Path) -> str:
-    files = sorted(file for file in folder.iterdir() if file.is_file())
-    return key_of(*((file.name, (stat := file.stat()).st_size, stat.st_mtime_ns) for file in files))
 
 
 @dataclass(eq=False)
@@ -186,17 +172,12 @@ class Engine:
     """A base in memory, and a thread that draws for all requests while there are any."""
 
     def __init__(self, model: Any) -> None:
-        self.model = model
+        self.model, self.can_mix = model, can_mix(model)
         self._adapted = Adapted(model)
         self._adapters: OrderedDict[tuple[Path, str], Matrices] = OrderedDict()
         self._waiting: deque[Request] = deque()
         self._lock = threading.Lock()
         self._is_working = False
-
-    @functools.cached_property
-    def can_mix(self) -> bool:
-        with self._lock:
-            return can_mix(self.model)
 
     def adapter(self, folder: Path, key: str) -> Matrices:
         """From memory, or from its folder. Raises BotError for one that is damaged, or of another base."""
