@@ -34,11 +34,13 @@ from huggingtweets.publishing import publish
 from huggingtweets.reports import Advanced, Event
 from huggingtweets.templates.space import voice as space_voice
 from huggingtweets.voice import voice_in
+from huggingtweets.web.settings import WebSettings
 from huggingtweets.writers import mixed
 from huggingtweets.writers.base import Order
 from huggingtweets.writers.lowrank import Adapted, read_adapter
 from huggingtweets.writers.mixed import MixedWriter, Row, choose, mixed_writer
 from huggingtweets.writers.plain import PlainWriter
+from test_web_api import serving
 
 LOUD = 30  # a random base finds all tokens alike, and a few steps change little; these adapters have opinions
 POSTS = invented_posts(220, seed=3)
@@ -328,6 +330,19 @@ def test_a_model_that_can_not_be_batched_is_told() -> None:
 
     model = MambaForCausalLM(MambaConfig(vocab_size=40, hidden_size=16, state_size=4, num_hidden_layers=1))
     assert not mixed.can_mix(model.eval())
+
+
+def test_the_web_app_shows_it_as_trained_and_draws(bot: Bot) -> None:
+    with serving(WebSettings(bots_dir=bot.path.parent)) as (client, _):
+        assert client.get("/api/v1/bots/rover").json()["trained"] is True
+        assert "Not trained yet" not in client.get("/rover").text
+        drawn = [
+            client.post("/api/v1/bots/rover/predictions", json={"n": 2, "max_length": 30, "seed": 4}).json()
+            for _ in range(2)
+        ]
+    texts = [[one["text"] for one in answer["predictions"]] for answer in drawn]
+    assert len(texts[0]) == 2
+    assert texts[0] == texts[1]
 
 
 # --- damage --------------------------------------------------------------------------------------------------------

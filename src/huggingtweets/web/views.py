@@ -15,7 +15,7 @@ from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from huggingtweets.bot import Bot, list_bots
+from huggingtweets.bot import Bot, is_model, list_bots
 from huggingtweets.botdir import read_json
 from huggingtweets.errors import BotError, HuggingtweetsError
 from huggingtweets.posts import Account
@@ -108,7 +108,7 @@ def _bot_view(bot: Bot, row: BotRow, predictions: Mapping[str, int]) -> dict[str
         "kept": sum(counts.kept for counts in dataset.counts.values()) if dataset else None,
         "language": dataset.language if dataset else None,
         "scores": _scores_view(scores) if scores else None,
-        "trained": training is not None and (bot.dir.model / "config.json").is_file(),
+        "trained": training is not None and is_model(bot.dir.model),
         "published": row.published,
         "samples": [one.text for one in bot.samples if one.prompt and one.copied_from is None][:SAMPLES],
         "predictions": predictions.get(bot.name, 0),
