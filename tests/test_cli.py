@@ -9,12 +9,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from huggingtweets.cli import app
+from huggingtweets.cli.showing import write_posts
+from huggingtweets.errors import BotError
+from huggingtweets.voice import Piece
 
 COMMAND = [sys.executable, "-c", "from huggingtweets.cli import main; main()"]
 
@@ -72,6 +76,30 @@ def test_show_knows_one_bot_and_all(home: Path) -> None:
     assert len(record["predictions"]) == 10
     assert "rover" in huggingtweets("show", cwd=home).stdout
     assert "rover" in [bot["name"] for bot in json.loads(huggingtweets("show", "--json", cwd=home).stdout)]
+
+
+def test_the_first_post_is_shown_while_it_grows_and_the_others_after_it(capsys: pytest.CaptureFixture[str]) -> None:
+    shown: list[str] = []
+
+    def pieces() -> Iterator[Piece]:
+        for piece in (Piece(0, "My"), Piece(1, "Our"), Piece(0, " dream"), Piece(1, " dreams")):
+            yield piece
+            shown.append(capsys.readouterr().out)
+
+    write_posts(pieces(), 3)
+    assert shown == ["My", "", " dream", ""]
+    assert capsys.readouterr().out == "\nOur dreams\n\n"
+
+
+def test_an_error_does_not_begin_in_the_middle_of_a_post(capsys: pytest.CaptureFixture[str]) -> None:
+    def pieces(first: str) -> Iterator[Piece]:
+        yield Piece(0, first)
+        raise BotError("damaged")
+
+    for first, out in (("My", "My\n"), ("", "")):
+        with pytest.raises(BotError):
+            write_posts(pieces(first), 1)
+        assert capsys.readouterr().out == out
 
 
 def test_generate_writes_posts_to_stdout_and_nothing_else(home: Path) -> None:

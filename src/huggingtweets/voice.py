@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +46,17 @@ class Piece(NamedTuple):
     text: str
 
 
+def texts_of(pieces: Iterable[Piece], n: int) -> list[str]:
+    """
+    >>> texts_of([Piece(0, "My"), Piece(1, "Our"), Piece(0, " dream")], 2)
+    ['My dream', 'Our']
+    """
+    texts = [""] * n
+    for post, text in pieces:
+        texts[post] += text
+    return texts
+
+
 class Drawing(TypedDict, total=False):
     """What `stream` may be told besides, as keywords; its signature has the defaults."""
 
@@ -72,10 +83,7 @@ class Voice:
         The same seed gives the same texts. `say` is told when something slow begins. Raises SettingsError when the
         prompt leaves no room for a post, and BaseModelError when the folder holds no model that can be loaded.
         """
-        texts = [""] * n
-        for post, text in self.stream(prompt, n, **drawing):
-            texts[post] += text
-        return texts
+        return texts_of(self.stream(prompt, n, **drawing), n)
 
     def stream(
         self,

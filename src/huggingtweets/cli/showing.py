@@ -13,9 +13,11 @@ from huggingtweets.errors import BotError, SettingsError
 from huggingtweets.options import BotName, BotsDir, Json, Machine, complete_bot, given, grouped
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from huggingtweets.bot import Bot
+    from huggingtweets.voice import Piece
 
 
 @app.command(
@@ -38,6 +40,7 @@ def generate(
 ) -> None:
     """Write new posts, one a line."""
     from huggingtweets.bot import open_voice
+    from huggingtweets.voice import texts_of
 
     chosen = given(temperature=temperature, top_p=top_p, max_length=max_length)
     sampling = SamplingSettings(**chosen) if chosen else None
@@ -47,12 +50,28 @@ def generate(
         typer.echo(text, err=True)
 
     voice = open_voice(bot, bots_dir, say)
-    texts = voice.generate(start, n, seed=seed, sampling=sampling, device=device, threads=threads, say=say)
+    pieces = voice.stream(start, n, seed=seed, sampling=sampling, device=device, threads=threads, say=say)
     if as_json:
-        print_json(texts)
+        print_json(texts_of(pieces, n))
     else:
-        for text in texts:
-            typer.echo(text)
+        write_posts(pieces, n)
+
+
+def write_posts(pieces: Iterable[Piece], n: int) -> None:
+    """One a line: the first as it grows, so that nobody looks at an empty screen; the others follow."""
+    texts = [""] * n
+    try:
+        for post, text in pieces:
+            texts[post] += text
+            if post == 0:
+                typer.echo(text, nl=False)  # which flushes
+    except BaseException:
+        if texts[0]:
+            typer.echo()  # no message begins in the middle of a post
+        raise
+    typer.echo()
+    for text in texts[1:]:
+        typer.echo(text)
 
 
 @app.command(epilog="huggingtweets show\n\nhuggingtweets show nasa --json\n\nhuggingtweets show nasa --lineage")
