@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from conftest import invented_posts
-from huggingtweets.config import BotSettings, DatasetSettings
+from huggingtweets.config import BotSettings, DatasetSettings, TrainingSettings
 from huggingtweets.curation import (
     DATES,
     LANGUAGES,
@@ -307,6 +307,17 @@ def test_the_settings_of_an_earlier_version_still_open() -> None:
     settings = BotSettings.from_json(record)
     assert settings.dataset == DatasetSettings(keep_newlines=True, holdout_fraction=0.2)
     assert (settings.base, settings.training.epochs) == ("smollm2", 2.0)
+
+
+def test_what_once_was_fixed_in_a_training_keeps_its_value_of_then() -> None:
+    record = BotSettings().to_json()
+    del record["training"]["beta1"], record["training"]["schedule"]
+    then = BotSettings.from_json(record).training
+    now = TrainingSettings()
+    assert (then.beta1, then.schedule) == (0.9, "cosine") != (now.beta1, now.schedule)
+    assert then.identity == {name: now.identity[name] for name in now.identity if name not in ("beta1", "schedule")}
+    assert BotSettings.from_json(BotSettings().to_json()) == BotSettings()
+    assert BotSettings.from_json({}) == BotSettings()
 
 
 def test_every_setting_survives_json() -> None:

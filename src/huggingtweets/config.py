@@ -33,6 +33,8 @@ BOTS_DIR = Path("bots")  # where bots live unless told otherwise
 DEFAULT_BASE = "gpt2"  # original
 EMBEDDED = "smollm2"  # the base that needs no Hub
 DEFAULT_PROMPT = "My dream is"  # original
+ADAM_BETA1 = 0.9  # AdamW's own default
+_ONCE_FIXED = {"beta1": ADAM_BETA1, "schedule": "cosine"}  # of trainings from before these were settings
 HABITS = "huggingtweets"  # under this name a model folder keeps what nobody but we read
 
 
@@ -171,7 +173,9 @@ class TrainingSettings:
     recipe: str = "default"
     tokens_per_step: int = 256  # measured, see docs/log.md
     learning_rate: float = 3e-4  # measured, see docs/log.md
+    schedule: Literal["linear", "cosine"] = "linear"  # how the rate falls to 0; measured, see docs/log.md
     warmup_steps: int = 20  # measured, see docs/log.md; never more than a fifth of the run
+    beta1: float = 0.5  # measured, see docs/log.md: in a run of a hundred steps, ten are too long a memory
     beta2: float = 0.95  # measured, see docs/log.md
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
@@ -218,6 +222,7 @@ class TrainingSettings:
             left_out |= {"steps", "plans"}
         if self.adapter_rank is None:
             left_out |= {"adapter_rank"}
+        left_out |= {name for name, value in _ONCE_FIXED.items() if record[name] == value}
         return {name: value for name, value in record.items() if name not in left_out}
 
     @classmethod
@@ -227,7 +232,9 @@ class TrainingSettings:
             recipe="original",
             tokens_per_step=1024,
             learning_rate=1.372e-4,  # original sweep
+            schedule="cosine",  # original sweep
             warmup_steps=0,  # original sweep
+            beta1=ADAM_BETA1,  # as the original left it
             beta2=0.999,  # AdamW's own default, which the original left alone
             max_grad_norm=1.0,  # the default of the Trainer that the original used
             epochs=4.0,  # original sweep
@@ -240,7 +247,9 @@ class TrainingSettings:
         settings = cls(
             recipe="adapter",
             adapter_rank=8,  # measured, see docs/log.md
-            learning_rate=4e-3,  # measured, see docs/log.md
+            learning_rate=4e-3,  # measured, see docs/log.md, with the two below
+            schedule="cosine",
+            beta1=ADAM_BETA1,
         )
         return dataclasses.replace(settings, **changes)
 
@@ -303,7 +312,12 @@ class BotSettings:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> BotSettings:
-        """Reads what an earlier version wrote: unknown settings are left out, missing ones get their default."""
+        """Reads what an earlier version wrote: unknown settings are left out, missing ones get their default.
+
+        What once was fixed in a training, and is a setting now, keeps its value of then.
+        """
+        if "training" in record:
+            record = {**record, "training": {**_ONCE_FIXED, **record["training"]}}
         parts = {
             "imports": ImportSettings,
             "dataset": DatasetSettings,

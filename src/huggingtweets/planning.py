@@ -33,7 +33,7 @@ class Progress:
 
 
 def share_of_peak(progress: Progress, settings: TrainingSettings) -> float:
-    """Share of the peak learning rate for the next step: linear warm-up, then a cosine to 0.
+    """Share of the peak learning rate for the next step: linear warm-up, then down to 0 by the schedule.
 
     While the first steps are still being timed the end is unknown, and the peak is used after the warm-up.
 
@@ -42,12 +42,12 @@ def share_of_peak(progress: Progress, settings: TrainingSettings) -> float:
     ...     rates.append(round(share_of_peak(progress, TrainingSettings(warmup_steps=2)), 2))
     ...     advance(progress, TrainingSettings(warmup_steps=2))
     >>> rates
-    [0.5, 1.0, 1.0, 0.96, 0.85, 0.69, 0.5, 0.31, 0.15, 0.04]
+    [0.5, 1.0, 1.0, 0.88, 0.75, 0.62, 0.5, 0.38, 0.25, 0.12]
     """
     warmup = _warmup(progress, settings)
     if progress.step < warmup:
         return (progress.step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * progress.decayed))
+    return 1 - progress.decayed if settings.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * progress.decayed))
 
 
 def advance(progress: Progress, settings: TrainingSettings) -> None:

@@ -60,7 +60,7 @@ def train(
     optimizer = torch.optim.AdamW(
         learning,
         lr=settings.learning_rate,
-        betas=(0.9, settings.beta2),
+        betas=(settings.beta1, settings.beta2),
         weight_decay=settings.weight_decay,
         fused=device.name != "mps",
     )

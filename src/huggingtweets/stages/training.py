@@ -119,7 +119,13 @@ def _train_and_save(bot: BotDir, base: Base, settings: BotSettings, checkpoint: 
         )
     save_bot(model.cpu(), tokenizer, bot.model, cleaning=settings.dataset, base=base)
     passes = done.tokens / max(1, sum(length - 1 for length in corpus.lengths_of_epoch(0)))
-    shown = {**chosen.identity, "device": device.name, "threads": device.threads}
+    shown = {
+        **chosen.identity,
+        "beta1": chosen.beta1,
+        "schedule": chosen.schedule,
+        "device": device.name,
+        "threads": device.threads,
+    }
     report = _train_report(base, done, chosen.log_every_steps, passes, shown, model.num_parameters(), device.dtype)
     if chosen.adapter_rank is None:
         return report
