@@ -59,7 +59,7 @@ def main() -> None:
     marks = frozenset(map(mark, old))
     for replayed in arguments.replayed:
         begun = time.perf_counter()
-        pupil, done = taught(copy.deepcopy(model), lesson([*old, *new], marks, arguments.seed, replayed))
+        pupil, done = taught(copy.deepcopy(model), list(lesson(lambda: [*old, *new], marks, arguments.seed, replayed)))
         tell(f"{replayed:g} old for each new", pupil, done.step, begun)
 
 

@@ -275,12 +275,14 @@ def texts(count: int, word: str) -> list[Text]:
 def test_a_lesson_is_what_is_new_and_some_of_what_is_old() -> None:
     old, new = texts(100, "old"), texts(10, "new")
     marks = frozenset(map(mark, old))
-    taught = lesson([*old, *new], marks, seed=0)
+    taught = list(lesson(lambda: [*old, *new], marks, seed=0))
     assert [text for text in taught if text in new] == new
     assert len(taught) == 10 + round(10 * REPLAYED)
-    assert taught == lesson([*old, *new], marks, seed=0)
-    assert lesson(old, marks, seed=0) == []
-    assert len(lesson([*old[:3], *new], marks, seed=0)) <= 13
+    assert len(set(taught)) == len(taught)
+    assert taught == list(lesson(lambda: [*old, *new], marks, seed=0))
+    assert taught != list(lesson(lambda: [*old, *new], marks, seed=1))
+    assert list(lesson(lambda: old, marks, seed=0)) == []
+    assert set(lesson(lambda: [*old[:3], *new], marks, seed=0)) == {*old[:3], *new}
 
 
 # --- what can't be updated ---------------------------------------------------------------------------------------

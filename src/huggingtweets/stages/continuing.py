@@ -12,9 +12,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import random
 import shutil
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 
 from huggingtweets.botdir import BotDir, key_of, new_folder, storage_errors, write_text
 from huggingtweets.config import BotSettings
@@ -77,9 +79,15 @@ def has_new_texts(bot: BotDir) -> bool:
     return any(mark(text) not in marks for text in read_texts(bot.train_posts))
 
 
-def lesson(texts: Sequence[Text], marks: frozenset[str], seed: int, replayed: float = REPLAYED) -> list[Text]:
-    """The new texts and `replayed` old ones for each, chosen by the seed; empty when nothing is new."""
-    new = [text for text in texts if mark(text) not in marks]
-    old = [text for text in texts if mark(text) in marks]
-    again = random.Random(f"{seed}-replay").sample(old, min(len(old), round(replayed * len(new))))
-    return [*again, *new]
+def lesson(
+    read: Callable[[], Iterable[Text]], marks: frozenset[str], seed: int, replayed: float = REPLAYED
+) -> Iterator[Text]:
+    """The new texts and `replayed` old ones for each, chosen by the seed; nothing where nothing is new.
+
+    `read` gives all texts, and is called twice: in memory are their places alone.
+    """
+    chosen = bytearray(mark(text) not in marks for text in read())  # the new ones; below some old ones too
+    old = array("I", itertools.compress(itertools.count(), (not new for new in chosen)))
+    for place in random.Random(f"{seed}-replay").sample(old, min(len(old), round(replayed * sum(chosen)))):
+        chosen[place] = True
+    yield from itertools.compress(read(), chosen)

@@ -100,7 +100,7 @@ def _train_and_save(bot: BotDir, base: Base, settings: BotSettings, checkpoint: 
     device = choose_device(settings.training.device, settings.training.threads)
     texts: Iterable[Text] = read_texts(bot.train_posts)
     if continued_from(bot) is not None:
-        texts = lesson(list(texts), trained_marks(bot), settings.training.seed)
+        texts = lesson(lambda: read_texts(bot.train_posts), trained_marks(bot), settings.training.seed)
     model, tokenizer = _beginning(bot, base, settings.training)
     listen(Notice(f"Computing on {device}"))
     chosen = settings.training.for_device(device.name)
