@@ -10,11 +10,13 @@ Not covered: whose clock it is (see `training`).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from huggingtweets.config import TrainingSettings
 
 TIMED_STEPS = 6  # before the first plan
+FEWEST_TIMES = 10  # of steps, by which those to come are judged
 REPLAN_SHARE = 0.04  # of the time limit: how far a plan may be off before it is made anew
 
 
@@ -85,6 +87,18 @@ def planned(
         abs(wanted - progress.total_steps) * seconds_per_step > REPLAN_SHARE * limit_s
     )
     return wanted if is_off else None
+
+
+def expected_seconds(times: Sequence[float], to_come: int) -> float | None:
+    """Of each of so many steps to come: the mean of as many before them; None before any has been timed.
+
+    Far from the end a busy moment of the machine decides little; near it, what the machine does now is all.
+
+    >>> expected_seconds([1.0] * 30 + [2.0] * 10, to_come=40), expected_seconds([1.0] * 30 + [2.0] * 10, to_come=3)
+    (1.25, 2.0)
+    """
+    latest = times[-max(FEWEST_TIMES, to_come) :]
+    return max(sum(latest) / len(latest), 1e-6) if latest else None
 
 
 def plan_in_words(

@@ -14,7 +14,6 @@ import itertools
 import json
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -28,10 +27,9 @@ from huggingtweets.botdir import make_folder, put_in_place, storage_errors
 from huggingtweets.config import TrainingSettings
 from huggingtweets.devices import Device, reused_memory
 from huggingtweets.errors import BotError
-from huggingtweets.planning import Progress, advance, plan_in_words, planned, share_of_peak
+from huggingtweets.planning import Progress, advance, expected_seconds, plan_in_words, planned, share_of_peak
 
 UNTIMED_STEPS = 2  # the first ones are slow: memory is allocated, kernels are chosen
-RECENT_STEPS = 10  # whose time is expected of those to come
 CHECKPOINT_SHARE = 0.02  # of the time at most goes into writing checkpoints
 
 Posts = list[list[int]]  # each `[start] tokens [end]`, see `batches`
@@ -99,11 +97,12 @@ def train(
         progress.tokens += batch.tokens
         progress.losses.append(loss.item())
         progress.seconds = clock.tick()
-        if settings.minutes is not None and (total := planned(progress, settings, most_steps, clock.seconds_per_step)):
+        each_s = expected_seconds(clock.times, (progress.total_steps or 0) - progress.step)
+        if settings.minutes is not None and (total := planned(progress, settings, most_steps, each_s)):
             progress.total_steps = total
             progress.plans.append([progress.step, total])
             if not progress.plan:
-                progress.plan = plan_in_words(total, settings, steps_per_epoch, most_steps, clock.seconds_per_step)
+                progress.plan = plan_in_words(total, settings, steps_per_epoch, most_steps, each_s)
                 on_plan(progress.plan)
         on_step(progress.step, _values(progress, learning_rate))
         if saver.is_due():
@@ -144,24 +143,19 @@ class _Clock:
         self._total = before
         self._mark = time.monotonic()
         self._steps = 0
-        self._timed: deque[float] = deque(maxlen=RECENT_STEPS)
+        self.times: list[float] = []  # of every step since, but the first ones
 
     def tick(self) -> float:
         now = time.monotonic()
         self._steps += 1
         if self._steps > UNTIMED_STEPS:
-            self._timed.append(now - self._mark)
+            self.times.append(now - self._mark)
         self._total += now - self._mark
         self._mark = now
         return self._total
 
     def skip(self) -> None:
         self._mark = time.monotonic()
-
-    @property
-    def seconds_per_step(self) -> float | None:
-        """Of the last ones; None before any has been timed."""
-        return max(sum(self._timed) / len(self._timed), 1e-6) if self._timed else None
 
 
 class _Saver:
