@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +20,7 @@ from huggingtweets.corpus import epoch
 from huggingtweets.dataset import Text
 from huggingtweets.devices import Device
 from huggingtweets.errors import BotError, StorageError
-from huggingtweets.planning import Progress, advance, planned, share_of_peak
+from huggingtweets.planning import Progress, advance, expected_seconds, planned, share_of_peak
 from huggingtweets.training import train
 
 CPU = Device("cpu", "float32", 1)
@@ -158,6 +159,31 @@ def test_the_time_limit_is_kept_when_the_machine_changes_its_speed(seconds_per_s
             progress.plans.append([progress.step, total])
     assert progress.seconds == pytest.approx(300, rel=0.05)
     assert len(progress.plans) <= 3
+
+
+@pytest.mark.parametrize(
+    ("slow_from", "slow_until", "by"), [(0, 0, 1.0), (150, 300, 1.8), (0, 100, 1.8), (100, 130, 3.0), (270, 300, 1.8)]
+)
+def test_the_time_limit_is_kept_on_a_restless_machine_and_seldom_planned_anew(
+    slow_from: float, slow_until: float, by: float
+) -> None:
+    settings = TrainingSettings(minutes=5, epochs=1_000)
+    plans = 0
+    for seed in range(20):
+        random_, load = random.Random(seed), 0.0
+        progress, times = Progress(), []
+        while progress.total_steps is None or progress.step < progress.total_steps:
+            load = 0.97 * load + random_.gauss(0, 0.06)  # what neighbours do lasts for some thirty steps
+            times.append(1.3 * math.exp(load + random_.gauss(0, 0.12)))
+            times[-1] *= by if slow_from <= progress.seconds < slow_until else 1
+            advance(progress, settings)
+            progress.seconds += times[-1]
+            to_come = (progress.total_steps or 0) - progress.step
+            if total := planned(progress, settings, 100_000, expected_seconds(times, to_come)):
+                progress.total_steps = total
+                plans += 1
+        assert progress.seconds == pytest.approx(300, rel=0.07)
+    assert plans / 20 < 20  # of some two hundred steps
 
 
 def test_a_machine_that_keeps_its_speed_keeps_its_plan() -> None:
