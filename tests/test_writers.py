@@ -29,7 +29,7 @@ from huggingtweets.errors import BotError
 from huggingtweets.privacy import neutral_mentions
 from huggingtweets.voice import Voice, _Growing, tidy, voice_in
 from huggingtweets.writers import fast, files, outliers
-from huggingtweets.writers.base import Order
+from huggingtweets.writers.base import Order, usable_cores
 from huggingtweets.writers.fast import FastWriter, fast_writer
 from huggingtweets.writers.outliers import spread_outliers
 from huggingtweets.writers.plain import PlainWriter
@@ -92,6 +92,24 @@ def test_log_probabilities_are_those_of_transformers(
     found = log_probabilities(tmp_path / "fast", ids, kind)
     assert (found - expected).abs().max() < bound
     assert (expected.exp() * (expected - found)).sum(-1).mean() < bound / 20
+
+
+def test_a_seed_gives_the_same_tokens_with_any_number_of_threads(bot: Bot) -> None:
+    drawn = []
+    for threads in (1, 2, 3):
+        writer = writer_of(bot)
+        writer.copy = dataclasses.replace(writer.copy, threads=threads)
+        order = Order([writer.start], 5, SamplingSettings(min_length=30, max_length=60), seed=7, threads=3)
+        rows: dict[int, list[int]] = {}
+        for row, token in writer.draw(order):
+            rows.setdefault(row, []).append(token)
+        drawn.append(rows)
+    assert drawn[0] == drawn[1] == drawn[2]
+    assert len({tuple(row) for row in drawn[0].values()}) == 5
+
+
+def test_a_copy_knows_with_how_many_threads_it_writes_fastest(bot: Bot) -> None:
+    assert 1 <= writer_of(bot).copy.threads <= usable_cores()
 
 
 def test_no_two_weights_of_a_copy_exceed_sixteen_bits_where_a_cpu_adds_their_products(bot: Bot, tmp_path: Path) -> None:

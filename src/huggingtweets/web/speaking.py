@@ -15,7 +15,6 @@ import asyncio
 import bisect
 import contextlib
 import itertools
-import os
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +33,7 @@ from huggingtweets.web.records import Prediction, new_id
 from huggingtweets.web.settings import WebSettings
 from huggingtweets.web.store import Store
 from huggingtweets.web.tables import plain
+from huggingtweets.writers.base import usable_cores
 
 LONGEST_START = 500  # characters
 MOST_TOKENS = 400  # of a post; the original's own limit is 160
@@ -159,7 +159,7 @@ class Speaker:
     def __init__(self, settings: WebSettings, store: Store) -> None:
         self._settings, self._store = settings, store
         self._line = Line(settings.drawings_at_once)
-        self._threads = max(1, _cores() // settings.drawings_at_once)
+        self._threads = max(1, usable_cores() // settings.drawings_at_once)
         self._pool = ThreadPoolExecutor(settings.drawings_at_once, "speaking")
 
     async def close(self) -> None:
@@ -235,10 +235,6 @@ def _joined(pieces: Iterable[Piece | None]) -> list[Piece]:
     for piece in filter(None, pieces):
         texts[piece.post] = texts.get(piece.post, "") + piece.text
     return [Piece(post, text) for post, text in texts.items()]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _asked(bot: Bot, request: DrawRequest, sampling: SamplingSettings, visitor: str) -> Prediction:

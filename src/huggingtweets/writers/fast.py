@@ -8,6 +8,8 @@
 - The order of sampling is transformers': tokens forbidden, temperature, top k, top p.
 - The library takes its seed when a worker draws for the first time. So every drawing loads the weights into a worker
   of its own (60 ms for 135M): a seed gives the same tokens whatever else is drawn before or meanwhile.
+- More threads are not always faster: at every small matrix they wait for one another. How many are is measured once,
+  when the copy is made; a seed gives the same tokens with any number.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import dataclasses
 import queue
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +30,7 @@ from tokenizers import Tokenizer
 from huggingtweets.botdir import key_of, make_folder, new_folder, read_as, storage_errors, write_json
 from huggingtweets.config import LARGEST_SEED
 from huggingtweets.errors import BaseModelError, BotError, StorageError
-from huggingtweets.writers.base import TOP_K, Order
+from huggingtweets.writers.base import TOP_K, Order, usable_cores
 from huggingtweets.writers.files import Speller, facts_of, speller_of
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ FORMAT = 3  # of copy.json; raised when older copies must be made anew
 QUANTIZATION = "int8"  # measured, see docs/log.md
 LARGEST_WEIGHT = 64  # of 127: see `narrow`
 LARGEST_DIVERGENCE = 0.5  # nats a token on the probe; int8 costs 0.03, where outliers stay 0.1, another model several
+TRIALS, TRIAL_TOKENS = 3, 6  # to find the number of threads; the first trial also allocates
+WORTH_THE_DOUBLE = 0.9  # of the time with half the threads, at most
 PROBE = "My dream is to see, one day, the Earth rise over the Moon. Isn't that what we all wait for? #space 🚀"
 CALIBRATION_TOKENS = 128  # of each text, at most
 CALIBRATION = (  # what activations are large on; any text serves
@@ -68,6 +73,7 @@ class Copy:
     suppressed: tuple[int, ...] = ()
     top_k: int = TOP_K
     context: int | None = None
+    threads: int = 1  # with which it writes fastest on the machine that made it
 
 
 def has_gpu() -> bool:
@@ -132,7 +138,8 @@ class FastWriter:
     def _work(self, order: Order, tell: Callable[[int, int], bool]) -> None:
         seed = secrets.randbelow(LARGEST_SEED) if order.seed is None else order.seed
         prompt = self._speller.spell(order.prompt)
-        generator = self._repaired(lambda: _seeded(self.folder, seed, prompt[0], order.threads))
+        threads = min(order.threads or self.copy.threads, self.copy.threads)
+        generator = self._repaired(lambda: _seeded(self.folder, seed, prompt[0], threads))
         sampling, length = order.sampling, len(prompt)
         for batch in order.batches:
             generator.generate_batch(
@@ -158,13 +165,38 @@ class FastWriter:
             return load()
 
 
-def _seeded(folder: Path, seed: int, token: str, threads: int | None) -> ctranslate2.Generator:
+def _seeded(folder: Path, seed: int, token: str, threads: int) -> ctranslate2.Generator:
     """The weights in a worker that has taken this seed, by drawing once after `token`."""
     with _SEEDING:
         ctranslate2.set_random_seed(seed)
-        generator = ctranslate2.Generator(str(folder), compute_type=QUANTIZATION, intra_threads=threads or 0)
+        generator = ctranslate2.Generator(str(folder), compute_type=QUANTIZATION, intra_threads=threads)
         generator.generate_batch([[token]], max_length=1, include_prompt_in_result=False, sampling_topk=2)
     return generator
+
+
+def fastest(seconds_with: Callable[[int], float], most: int) -> int:
+    """Of 1, 2, 4 and so on up to `most` threads, as long as the next ones help.
+
+    >>> fastest({1: 8.0, 2: 5.0, 4: 4.9, 8: 1.0}.__getitem__, most=8)
+    2
+    """
+    best, best_s = 1, seconds_with(1)
+    while 2 * best <= most and (took_s := seconds_with(2 * best)) < WORTH_THE_DOUBLE * best_s:
+        best, best_s = 2 * best, took_s
+    return best
+
+
+def _trial_s(folder: Path, prompt: list[str], threads: int) -> float:
+    """Of ten posts' first words; the fastest of some, since a neighbour only ever makes it slower."""
+    generator = ctranslate2.Generator(str(folder), compute_type=QUANTIZATION, intra_threads=threads)
+    times = []
+    for _ in range(TRIALS):
+        begun = time.perf_counter()
+        generator.generate_batch(
+            [prompt], num_hypotheses=10, min_length=TRIAL_TOKENS, max_length=TRIAL_TOKENS, sampling_topk=TOP_K
+        )
+        times.append(time.perf_counter() - begun)
+    return min(times)
 
 
 def _key_of_files(model: Path) -> str:
@@ -213,6 +245,10 @@ def _convert(model: Path, new: Path, name: str, key: str) -> Copy:
     if not copy.unfit:
         with quiet():
             copy = dataclasses.replace(copy, unfit=_write_copy(loaded.eval(), tokenizer, model, new, copy.start))
+    if not copy.unfit:
+        prompt = Speller(Tokenizer.from_file(str(new / "tokenizer.json"))).spell([copy.start])
+        threads = fastest(lambda threads: _trial_s(new, prompt, threads), usable_cores())
+        copy = dataclasses.replace(copy, threads=threads)
     files = () if copy.unfit else sorted(new.iterdir())
     copy = dataclasses.replace(copy, sizes={file.name: file.stat().st_size for file in files})
     write_json(new / "copy.json", dataclasses.asdict(copy))
