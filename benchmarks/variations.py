@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingtweets.bases import find_base, load_base
-from huggingtweets.batches import encode
+from huggingtweets.batches import encode, max_tokens_of
 from huggingtweets.config import TrainingSettings
 from huggingtweets.corpus import epoch
 from huggingtweets.devices import choose_device
@@ -86,12 +86,8 @@ def trained(file: str, seed: int, varied: dict[str, Any], arguments: argparse.Na
     texts, held_out = posts_of(of)
     model, tokenizer = load_base(find_base(arguments.base))
     settings = dataclasses.replace(TrainingSettings(seed=seed, steps=arguments.steps), **varied)
-    train(
-        model,
-        lambda number: encode(epoch(texts, number, seed), tokenizer, settings.max_post_tokens),
-        settings,
-        device,
-    )
+    limit = min(settings.max_post_tokens, max_tokens_of(model) or settings.max_post_tokens)
+    train(model, lambda number: encode(epoch(texts, number, seed), tokenizer, limit), settings, device)
     return bits_per_byte(model, tokenizer, held_out, device)
 
 

@@ -15,6 +15,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 import gpu
 import training
+import variations
 from conftest import invented_posts
 from huggingtweets.bases import load_folder
 from huggingtweets.batches import encode
@@ -241,6 +242,28 @@ def test_the_command_prints_a_table_for_each_file_and_writes_the_same_numbers(
     speed = {"mean": 10, "deviation": 0, "seeds": 2, "of": 2}
     assert written["tables"]["rover.txt"]["tokens a second"]["lines"] == speed
     training.main([*options, "--results", str(tmp_path)], lambda some: pytest.fail("done already"))
+
+
+def test_a_variation_is_held_against_the_recipe_as_it_is(
+    posts_file: Path, tiny_gpt2: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = ["--seeds", "0", "1", "--steps", "6", "--posts", "40", "--threads", "1", "--base", str(tiny_gpt2)]
+    variations.main([str(posts_file), *small, "--vary", "learning_rate=1e-9", "beta1=0.5,schedule=linear"])
+    table = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines() if "---" not in line]
+    head, as_it_is, hardly_learning, same = table
+    assert head[-3:] == ["rover, seed 0", "rover, seed 1", "more bits, %"]
+    assert as_it_is[0] == "as it is"
+    assert as_it_is[-1] == "+0.0"
+    assert hardly_learning[0] == "learning_rate 1e-09"
+    assert float(hardly_learning[-1]) > 0
+    assert same[1:] == as_it_is[1:]
+
+
+@pytest.mark.parametrize("wrong", ["beta1", "nothing=1", "beta1=0.5,x=2"])
+def test_a_variation_of_no_setting_is_said(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        variations.main(["--vary", wrong])
+    assert "is no SETTING=VALUE" in capsys.readouterr().err
 
 
 def changed(some: Training) -> Iterator[Training]:
