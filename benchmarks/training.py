@@ -98,7 +98,7 @@ def _arguments(options: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", help="0 1 2 where nothing is said")
     parser.add_argument("--posts", type=int, help="to train on, 1,500 where nothing is said; a tenth more is held out")
     parser.add_argument(
-        "--minutes", type=float, nargs="+", help="that ours plans for, a column each; 1 and 5 where nothing is said"
+        "--minutes", type=float, nargs="+", help="that ours plans for, a column each; 1, 2 and 5 where nothing is said"
     )
     parser.add_argument("--threads", type=int)
     parser.add_argument("--base", default="smollm2")
@@ -108,7 +108,7 @@ def _arguments(options: list[str] | None) -> argparse.Namespace:
     quick = arguments.quick
     arguments.seeds = arguments.seeds or ([0] if quick else [0, 1, 2])
     arguments.posts = arguments.posts or (QUICK_POSTS if quick else 1500)
-    arguments.minutes = arguments.minutes or ([ONE_MINUTE] if quick else [ONE_MINUTE, CPU_MINUTES])
+    arguments.minutes = arguments.minutes or ([ONE_MINUTE] if quick else [ONE_MINUTE, 2.0, CPU_MINUTES])
     arguments.threads = choose_device("cpu", arguments.threads).threads
     return arguments
 
