@@ -174,7 +174,7 @@ class TrainingSettings:
     tokens_per_step: int = 256  # measured, see docs/log.md
     learning_rate: float = 3e-4  # measured, see docs/log.md
     schedule: Literal["linear", "cosine"] = "linear"  # how the rate falls to 0; measured, see docs/log.md
-    warmup_steps: int = 8  # measured, see docs/log.md; never more than a fifth of the run
+    warmup_steps: int = 20  # measured, see docs/log.md; never more than a fifth of the run
     beta1: float = 0.5  # measured, see docs/log.md: in a run of a hundred steps, ten are too long a memory
     beta2: float = 0.95  # measured, see docs/log.md
     weight_decay: float = 0.0
@@ -247,9 +247,8 @@ class TrainingSettings:
         settings = cls(
             recipe="adapter",
             adapter_rank=8,  # measured, see docs/log.md
-            learning_rate=4e-3,  # measured, see docs/log.md, with the three below
+            learning_rate=4e-3,  # measured, see docs/log.md, with the two below
             schedule="cosine",
-            warmup_steps=20,
             beta1=ADAM_BETA1,
         )
         return dataclasses.replace(settings, **changes)
