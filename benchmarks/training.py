@@ -52,7 +52,7 @@ RESULTS = HERE / "results"
 PREDICTIONS = 32  # to look for copies in: one batch
 HELD_OUT_SHARE = 10  # a held-out post for so many training posts
 QUICK_POSTS = 300
-ONE_MINUTE = 1.0
+MINUTES = (1.0, 2.0, CPU_MINUTES)
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _arguments(options: list[str] | None) -> argparse.Namespace:
     quick = arguments.quick
     arguments.seeds = arguments.seeds or ([0] if quick else [0, 1, 2])
     arguments.posts = arguments.posts or (QUICK_POSTS if quick else 1500)
-    arguments.minutes = arguments.minutes or ([ONE_MINUTE] if quick else [ONE_MINUTE, 2.0, CPU_MINUTES])
+    arguments.minutes = arguments.minutes or (MINUTES[:1] if quick else MINUTES)
     arguments.threads = choose_device("cpu", arguments.threads).threads
     return arguments
 

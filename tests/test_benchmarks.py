@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import doctest
 import math
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -14,6 +16,8 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from transformers import GPT2Config, GPT2LMHeadModel
 
 import gpu
+import recipes
+import tables
 import training
 import variations
 from conftest import invented_posts
@@ -264,6 +268,13 @@ def test_a_variation_of_no_setting_is_said(wrong: str, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit):
         variations.main(["--vary", wrong])
     assert "is no SETTING=VALUE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("script", [recipes, tables, variations])
+def test_the_examples_in_docstrings_are_true(script: ModuleType) -> None:
+    done = doctest.testmod(script)
+    assert done.attempted
+    assert not done.failed
 
 
 def changed(some: Training) -> Iterator[Training]:

@@ -170,16 +170,16 @@ def test_the_time_limit_is_kept_on_a_restless_machine_and_seldom_planned_anew(
     settings = TrainingSettings(minutes=5, epochs=1_000)
     plans = 0
     for seed in range(20):
-        random_, load = random.Random(seed), 0.0
-        progress, times = Progress(), []
+        chance, load = random.Random(seed), 0.0
+        progress, ends = Progress(), [0.0]
         while progress.total_steps is None or progress.step < progress.total_steps:
-            load = 0.97 * load + random_.gauss(0, 0.06)  # what neighbours do lasts for some thirty steps
-            times.append(1.3 * math.exp(load + random_.gauss(0, 0.12)))
-            times[-1] *= by if slow_from <= progress.seconds < slow_until else 1
+            load = 0.97 * load + chance.gauss(0, 0.06)  # what neighbours do lasts for some thirty steps
+            took_s = 1.3 * math.exp(load + chance.gauss(0, 0.12))
+            ends.append(ends[-1] + took_s * (by if slow_from <= ends[-1] < slow_until else 1))
             advance(progress, settings)
-            progress.seconds += times[-1]
+            progress.seconds = ends[-1]
             to_come = (progress.total_steps or 0) - progress.step
-            if total := planned(progress, settings, 100_000, expected_seconds(times, to_come)):
+            if total := planned(progress, settings, 100_000, expected_seconds(ends, to_come)):
                 progress.total_steps = total
                 plans += 1
         assert progress.seconds == pytest.approx(300, rel=0.07)

@@ -24,12 +24,12 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from huggingtweets.bases import load_folder
 from huggingtweets.bot import Bot, save_bot
 from huggingtweets.botdir import BotDir
-from huggingtweets.config import LARGEST_SEED, SamplingSettings
+from huggingtweets.config import LARGEST_SEED, SamplingSettings, usable_cores
 from huggingtweets.errors import BotError
 from huggingtweets.privacy import neutral_mentions
 from huggingtweets.voice import Voice, _Growing, tidy, voice_in
 from huggingtweets.writers import fast, files, outliers
-from huggingtweets.writers.base import Order, usable_cores
+from huggingtweets.writers.base import Order
 from huggingtweets.writers.fast import FastWriter, fast_writer
 from huggingtweets.writers.outliers import spread_outliers
 from huggingtweets.writers.plain import PlainWriter

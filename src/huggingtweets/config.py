@@ -7,6 +7,7 @@ open (None) is derived later from the machine or the data, and printed.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -34,7 +35,7 @@ DEFAULT_BASE = "gpt2"  # original
 EMBEDDED = "smollm2"  # the base that needs no Hub
 DEFAULT_PROMPT = "My dream is"  # original
 ADAM_BETA1 = 0.9  # AdamW's own default
-_ONCE_FIXED = {"beta1": ADAM_BETA1, "schedule": "cosine"}  # of trainings from before these were settings
+ONCE_FIXED = {"beta1": ADAM_BETA1, "schedule": "cosine"}  # of trainings from before these were settings
 HABITS = "huggingtweets"  # under this name a model folder keeps what nobody but we read
 
 
@@ -52,6 +53,11 @@ def _check_up_to(option: str, value: float | None, most: float) -> None:
 def check_seed(seed: int | None) -> None:
     """Raises SettingsError for a seed that torch and numpy would not both take."""
     _check(seed is None or 0 <= seed < LARGEST_SEED, f"--seed must be 0 to {LARGEST_SEED - 1}, not {seed}.")
+
+
+def usable_cores() -> int:
+    """Those this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def check_threads(threads: int | None) -> None:
@@ -222,7 +228,7 @@ class TrainingSettings:
             left_out |= {"steps", "plans"}
         if self.adapter_rank is None:
             left_out |= {"adapter_rank"}
-        left_out |= {name for name, value in _ONCE_FIXED.items() if record[name] == value}
+        left_out |= {name for name, value in ONCE_FIXED.items() if record[name] == value}
         return {name: value for name, value in record.items() if name not in left_out}
 
     @classmethod
@@ -317,7 +323,7 @@ class BotSettings:
         What once was fixed in a training, and is a setting now, keeps its value of then.
         """
         if "training" in record:
-            record = {**record, "training": {**_ONCE_FIXED, **record["training"]}}
+            record = {**record, "training": {**ONCE_FIXED, **record["training"]}}
         parts = {
             "imports": ImportSettings,
             "dataset": DatasetSettings,

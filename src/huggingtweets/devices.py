@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 
-from huggingtweets.config import check_threads
+from huggingtweets.config import check_threads, usable_cores
 from huggingtweets.errors import SettingsError
 
 DEVICES = ("cpu", "cuda", "mps")
@@ -77,8 +76,7 @@ def _best_device() -> str:
 
 def _usable_cores() -> int:
     """Cores this process may run on, but not the hyper-threads that torch leaves out by default."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(allowed, torch.get_num_threads()))
+    return max(1, min(usable_cores(), torch.get_num_threads()))
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)

@@ -255,7 +255,7 @@ class Machine:
     device: Annotated[str | None, _option(panel=_TRAINING, help="cpu, cuda or mps; the best there is by default.")] = (
         None
     )
-    threads: Annotated[int | None, _option(panel=_TRAINING, help="CPU threads; all cores by default.")] = None
+    threads: Annotated[int | None, _option(panel=_TRAINING, help="CPU threads, at most; all cores by default.")] = None
 
 
 @dataclass(frozen=True)

@@ -89,16 +89,18 @@ def planned(
     return wanted if is_off else None
 
 
-def expected_seconds(times: Sequence[float], to_come: int) -> float | None:
+def expected_seconds(ends: Sequence[float], to_come: int) -> float | None:
     """Of each of so many steps to come: the mean of as many before them; None before any has been timed.
 
-    Far from the end a busy moment of the machine decides little; near it, what the machine does now is all.
+    `ends` is the time at the begin of the first timed step and at the end of every one. Far from the end a busy moment
+    of the machine decides little; near it, what the machine does now is all.
 
-    >>> expected_seconds([1.0] * 30 + [2.0] * 10, to_come=40), expected_seconds([1.0] * 30 + [2.0] * 10, to_come=3)
-    (1.25, 2.0)
+    >>> ends = [*range(31), *range(32, 51, 2)]  # thirty steps of a second, ten of two
+    >>> expected_seconds(ends, to_come=40), expected_seconds(ends, to_come=3), expected_seconds(ends[:1], to_come=3)
+    (1.25, 2.0, None)
     """
-    latest = times[-max(FEWEST_TIMES, to_come) :]
-    return max(sum(latest) / len(latest), 1e-6) if latest else None
+    latest = min(len(ends) - 1, max(FEWEST_TIMES, to_come))
+    return max((ends[-1] - ends[-1 - latest]) / latest, 1e-6) if latest else None
 
 
 def plan_in_words(

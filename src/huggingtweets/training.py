@@ -97,7 +97,7 @@ def train(
         progress.tokens += batch.tokens
         progress.losses.append(loss.item())
         progress.seconds = clock.tick()
-        each_s = expected_seconds(clock.times, (progress.total_steps or 0) - progress.step)
+        each_s = expected_seconds(clock.ends, (progress.total_steps or 0) - progress.step)
         if settings.minutes is not None and (total := planned(progress, settings, most_steps, each_s)):
             progress.total_steps = total
             progress.plans.append([progress.step, total])
@@ -143,13 +143,13 @@ class _Clock:
         self._total = before
         self._mark = time.monotonic()
         self._steps = 0
-        self.times: list[float] = []  # of every step since, but the first ones
+        self.ends = [0.0]  # timed seconds after every step since, but the first ones
 
     def tick(self) -> float:
         now = time.monotonic()
         self._steps += 1
         if self._steps > UNTIMED_STEPS:
-            self.times.append(now - self._mark)
+            self.ends.append(self.ends[-1] + now - self._mark)
         self._total += now - self._mark
         self._mark = now
         return self._total

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from huggingtweets.bot import save_bot
 from huggingtweets.botdir import BotDir, file_digest, key_of, read_as, storage_errors, write_json
-from huggingtweets.config import BotSettings, TrainingSettings
+from huggingtweets.config import ONCE_FIXED, BotSettings, TrainingSettings
 from huggingtweets.dataset import Text, read_texts
 from huggingtweets.errors import SettingsError
 from huggingtweets.lineage import fact_of
@@ -119,13 +119,8 @@ def _train_and_save(bot: BotDir, base: Base, settings: BotSettings, checkpoint: 
         )
     save_bot(model.cpu(), tokenizer, bot.model, cleaning=settings.dataset, base=base)
     passes = done.tokens / max(1, sum(length - 1 for length in corpus.lengths_of_epoch(0)))
-    shown = {
-        **chosen.identity,
-        "beta1": chosen.beta1,
-        "schedule": chosen.schedule,
-        "device": device.name,
-        "threads": device.threads,
-    }
+    once_fixed = {name: getattr(chosen, name) for name in ONCE_FIXED}  # which `identity` may lack
+    shown = {**chosen.identity, **once_fixed, "device": device.name, "threads": device.threads}
     report = _train_report(base, done, chosen.log_every_steps, passes, shown, model.num_parameters(), device.dtype)
     if chosen.adapter_rank is None:
         return report

@@ -23,7 +23,7 @@ from functools import partial
 from typing import TypeVar
 
 from huggingtweets.bot import Bot
-from huggingtweets.config import LARGEST_SEED, SamplingSettings, check_seed
+from huggingtweets.config import LARGEST_SEED, SamplingSettings, check_seed, usable_cores
 from huggingtweets.copies import find_copies
 from huggingtweets.dataset import read_texts
 from huggingtweets.errors import BotError, SettingsError
@@ -33,7 +33,6 @@ from huggingtweets.web.records import Prediction, new_id
 from huggingtweets.web.settings import WebSettings
 from huggingtweets.web.store import Store
 from huggingtweets.web.tables import plain
-from huggingtweets.writers.base import usable_cores
 
 LONGEST_START = 500  # characters
 MOST_TOKENS = 400  # of a post; the original's own limit is 160

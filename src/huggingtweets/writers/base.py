@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -31,11 +30,6 @@ class Order:
         [range(0, 32), range(32, 40)]
         """
         return [range(first, min(first + BATCH_SEQUENCES, self.n)) for first in range(0, self.n, BATCH_SEQUENCES)]
-
-
-def usable_cores() -> int:
-    """Those this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Writer(Protocol):

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 import queue
 import random
 import secrets
@@ -36,7 +35,7 @@ from huggingtweets.adapters import habits_in
 from huggingtweets.bases import base_under, load_folder
 from huggingtweets.batches import max_tokens_of
 from huggingtweets.botdir import key_of, read_as
-from huggingtweets.config import LARGEST_SEED
+from huggingtweets.config import LARGEST_SEED, usable_cores
 from huggingtweets.devices import choose_device
 from huggingtweets.errors import BotError
 from huggingtweets.writers.base import BATCH_SEQUENCES, TOP_K, Order
@@ -219,7 +218,7 @@ class Engine:
                     self._is_working = False
                     return
             requests = {row.request for row in (*batch.rows, *new)}
-            torch.set_num_threads(max(1, min(os.cpu_count() or 1, sum(request.threads for request in requests))))
+            torch.set_num_threads(max(1, min(usable_cores(), sum(request.threads for request in requests))))
             try:
                 batch.step(new)
             except BaseException as error:  # such as a full memory; told to whoever waits for these rows
