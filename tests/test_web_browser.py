@@ -128,7 +128,7 @@ def write_ten(page: Page, start: str = "The rover") -> list[str]:
 
 def written(page: Page) -> list[str]:
     expect(page.locator("[data-post] .post-actions a").first).to_be_visible()
-    return page.locator("[data-post] .post-text").all_inner_texts()
+    return page.locator("[data-post] > .post-text").all_inner_texts()  # not of the real posts beside a copy
 
 
 def test_a_file_becomes_a_bot_that_speaks_although_the_server_is_killed_half_way(

@@ -26,7 +26,8 @@ code { background: #f3f4f6; border-radius: 4px; padding: 0 .3em } pre code { pad
 table { border-collapse: collapse } td, th { border: 1px solid #e5e7eb; padding: 5px 12px }
 img[width="100%"] { border: 1px solid #e5e7eb; border-radius: 8px }
 .tags { color: #4b5563; font-size: 13px }
-.tags span { border: 1px solid #e5e7eb; border-radius: 999px; padding: 3px 11px; margin: 0 6px 6px 0; display: inline-block }
+.tags span { border: 1px solid #e5e7eb; border-radius: 999px; padding: 3px 11px }
+.tags span { margin: 0 6px 6px 0; display: inline-block }
 """
 
 
