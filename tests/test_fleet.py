@@ -85,19 +85,16 @@ def made_by_create(folder: Path, file: str, base: Path, epochs: float) -> dict[s
     return digests(ht.create(str(folder / file), bots_dir=folder / "one-by-one", settings=settings))
 
 
-DIES_OF_POISON = """
-import glob, os, sys, threading, time
-def die():  # as whatever makes a process end without a word
-    while True:
-        time.sleep(0.01)
-        for number in os.listdir("/proc/self/fd"):
-            try:
-                if os.readlink(f"/proc/self/fd/{number}").endswith("/poison/.lock"):
-                    os._exit(1)
-            except OSError:
-                pass
+ODD = """
+import os, sys, time
+def hear(event, words):
+    if event == "open" and str(words[0]).endswith("/poison/.lock"):
+        os._exit(1)  # as whatever makes a process end without a word
+    if event == "open" and str(words[0]).endswith("rover0.txt") and not os.path.exists("opened"):
+        open("opened", "x").close()
+        time.sleep(4)  # the first line is slow to open, so others are before it
 if any("default_worker" in word for word in sys.orig_argv):
-    threading.Thread(target=die, daemon=True).start()
+    sys.addaudithook(hear)
 """
 
 
@@ -115,7 +112,7 @@ def test_a_fleet_makes_what_create_makes_and_tells_what_it_could_not_make(tmp_pa
     lines += ["rover1.txt --name other --epochs 2", "poison.txt"]
     (tmp_path / "poison.txt").write_text("\n".join(invented_posts(250)))
     (tmp_path / "odd").mkdir()
-    (tmp_path / "odd" / "sitecustomize.py").write_text(DIES_OF_POISON)
+    (tmp_path / "odd" / "sitecustomize.py").write_text(ODD)
     (tmp_path / "accounts.txt").write_text("\n".join(lines))
     words = ("accounts.txt", "--base", tiny_gpt2, "--epochs", 1)
     with serve(play) as x:

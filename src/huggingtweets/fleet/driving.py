@@ -4,6 +4,7 @@ Every bot is opened (what is it called, which networks is it from?), read (downl
 rest), each by whichever process is free. Reading and training are queues of their own:
 
 - Downloads: one at a time for each network, fleet-wide (`work.lanes_of`); files as fast as there are processes.
+- Names: in the list's order, whichever was opened first.
 - Trainings: as many on a node as its cores, memory and GPUs take (`engine.Needs`).
 
 What goes wrong:
@@ -60,6 +61,7 @@ class Fleet:
         self._publishes, self._listen = publishes, listen
         self._names: dict[str, Entry] = {}
         self._to_open = deque(entry for entry in ledger.entries if not entry.is_over)
+        self._to_name = deque(ledger.entries)
         self._to_read: dict[frozenset[str], deque[Entry]] = {}  # by network
         self._to_train: deque[Entry] = deque()
         self._to_publish: deque[Entry] = deque()
@@ -89,6 +91,7 @@ class Fleet:
                     else:
                         self._again(entry)
                 self._wake()
+                self._give_names()
                 self._look()
                 self._report()
         finally:
@@ -139,16 +142,24 @@ class Fleet:
     # --- answers ---
 
     def _opened(self, entry: Entry, opened: Opened) -> None:
-        entry.name, entry.lanes = opened.name, opened.lanes
-        first = self._names.setdefault(opened.name, entry)
-        if first is not entry:
-            what = f"It would be the same bot as {first.member.where}: {opened.name}."
-            self._set_aside(entry, Failed("lasting", what, next="give it a --name of its own"))
-        elif opened.is_complete:
-            entry.was_there = True
-            entry.state = "done"
-        else:
-            self._put("opened", entry)
+        entry.opened, entry.name = opened, opened.name
+        entry.state = "opened"
+
+    def _give_names(self) -> None:
+        """In the list's order, whichever was opened first: of two that want one name the same has it in every run."""
+        while self._to_name and self._to_name[0].state not in ("waiting", "opening"):
+            entry = self._to_name.popleft()
+            first = self._names.setdefault(entry.name, entry) if entry.name else entry
+            if entry.opened is None or entry.is_over:
+                continue
+            if first is not entry:
+                what = f"It would be the same bot as {first.member.where}: {entry.name}."
+                self._set_aside(entry, Failed("lasting", what, next="give it a --name of its own"))
+            elif entry.opened.is_complete:
+                entry.was_there = True
+                entry.state = "done"
+            else:
+                self._put("opened", entry)
 
     def _made(self, hand: Hand, entry: Entry, made: Made) -> None:
         was = entry.state
@@ -213,7 +224,7 @@ class Fleet:
         entry.state = state
         match state:
             case "waiting":
-                self._to_open.append(entry)
+                self._to_open.appendleft(entry)  # those behind it in the list wait for its name
             case "opened":
                 self._to_read.setdefault(entry.lanes, deque()).append(entry)
             case "read":

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from huggingtweets.fleet.members import Failed, Member, Progress
+from huggingtweets.fleet.members import Failed, Member, Opened, Progress
 from huggingtweets.reports import FLEET_FORMAT, FleetCounts
 
 State = Literal["waiting", "opening", "opened", "reading", "read", "training", "made", "publishing", "done", "failed"]
@@ -37,7 +37,7 @@ class Entry:
     member: Member
     state: State = "waiting"
     name: str = ""
-    lanes: frozenset[str] = frozenset()
+    opened: Opened | None = None
     tries: int = 0  # that failed, since it last got farther
     farthest: float = 0.0  # stages, and a fraction of one
     progress: Progress = field(default_factory=Progress)
@@ -50,6 +50,10 @@ class Entry:
     @property
     def shown(self) -> str:
         return self.name or " ".join(self.member.specs) or self.member.where
+
+    @property
+    def lanes(self) -> frozenset[str]:
+        return self.opened.lanes if self.opened else frozenset()
 
     @property
     def is_over(self) -> bool:
