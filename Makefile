@@ -33,8 +33,9 @@ browser:
 			|| echo "Chromium could not be installed: the tests that need a browser are skipped." >&2; \
 	fi
 
+# a file at a time, in the order of their names: by the number of tests the longest file would come last, alone
 test: setup browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff format --check .
