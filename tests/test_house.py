@@ -17,8 +17,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = Path(huggingtweets.__file__).parent
 MODULES = sorted(module.name for module in pkgutil.walk_packages([str(PACKAGE)], "huggingtweets."))
 DOORS = {
-    "torch": {"adapters", "devices", "bases", "batches", "training", "writers", "evaluation"},
-    "transformers": {"bases", "batches", "training", "bot", "writers", "evaluation"},
+    "torch": {"adapters", "devices", "bases", "batches", "steps", "training", "writers", "evaluation"},
+    "transformers": {"bases", "batches", "steps", "training", "bot", "writers", "evaluation"},
     "ctranslate2": {"writers"},
     "peft": {"adapters"},
     "tokenizers": {"writers"},

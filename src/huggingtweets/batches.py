@@ -109,6 +109,20 @@ def pack(posts: Sequence[list[int]]) -> Batch:
     return Batch(ids, targets, positions, None)
 
 
+def filled(batch: Batch, length: int) -> Batch:
+    """A packed batch of exactly `length` positions; those added see only themselves, and predict nothing.
+
+    >>> longer = filled(pack([[0, 5, 0]]), 4)
+    >>> longer.ids.tolist(), longer.targets.tolist(), longer.positions.tolist()
+    ([[0, 5, 0, 0]], [[5, 0, -100, -100]], [[0, 1, 0, 0]])
+    """
+    assert batch.positions is not None
+    missing = (0, length - batch.ids.shape[1])
+    return Batch(
+        F.pad(batch.ids, missing), F.pad(batch.targets, missing, value=IGNORED), F.pad(batch.positions, missing), None
+    )
+
+
 def pad(posts: Sequence[list[int]]) -> Batch:
     """
     >>> pad([[0, 5, 0], [0, 7, 8, 0]]).targets.tolist()

@@ -22,12 +22,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
-from huggingtweets.batches import group, honours_packing, pack, pad, token_losses
+from huggingtweets.batches import group, honours_packing, pack, pad
 from huggingtweets.botdir import make_folder, put_in_place, storage_errors
 from huggingtweets.config import TrainingSettings
 from huggingtweets.devices import Device, reused_memory
 from huggingtweets.errors import BotError
 from huggingtweets.planning import Progress, advance, expected_seconds, plan_in_words, planned, share_of_peak
+from huggingtweets.steps import learning, step_of
 
 UNTIMED_STEPS = 2  # the first ones are slow: memory is allocated, kernels are chosen
 CHECKPOINT_SHARE = 0.02  # of the time at most goes into writing checkpoints
@@ -54,18 +55,11 @@ def train(
     StorageError when the checkpoint can't be written; the older one then still stands.
     """
     model.to(device.name).train()  # type: ignore[arg-type]
-    learning = list(_learning(model).values())
-    optimizer = torch.optim.AdamW(
-        learning,
-        lr=settings.learning_rate,
-        betas=(settings.beta1, settings.beta2),
-        weight_decay=settings.weight_decay,
-        fused=device.name != "mps",
-    )
+    step = step_of(model, settings, device)
     torch.manual_seed(settings.seed)  # dropout
     progress = Progress()
     if checkpoint is not None and checkpoint.exists():
-        progress = load_checkpoint(checkpoint, model, optimizer)
+        progress = load_checkpoint(checkpoint, model, step.optimizer)
     steps_per_epoch = sum(1 for _ in group(posts_of_epoch(0), settings.tokens_per_step))
     most_steps = max(1, math.ceil(settings.most_epochs * steps_per_epoch))
     if progress.total_steps is None and settings.minutes is None:
@@ -81,17 +75,9 @@ def train(
     for posts in itertools.islice(_steps(posts_of_epoch, settings.tokens_per_step), progress.step, None):
         if progress.total_steps is not None and progress.step >= progress.total_steps:
             break
-        learning_rate = settings.learning_rate * share_of_peak(progress, settings)
-        for parameters in optimizer.param_groups:
-            parameters["lr"] = learning_rate
-
         batch = layout(posts)
-        with device.autocast():
-            loss = token_losses(model, batch).sum() / batch.tokens
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(learning, settings.max_grad_norm)
-        optimizer.step()
-        optimizer.zero_grad()
+        learning_rate = settings.learning_rate * share_of_peak(progress, settings)
+        loss = step(batch, learning_rate)
 
         advance(progress, settings)
         progress.tokens += batch.tokens
@@ -106,10 +92,10 @@ def train(
                 on_plan(progress.plan)
         on_step(progress.step, _values(progress, learning_rate))
         if saver.is_due():
-            saver.save(model, optimizer, progress)
+            saver.save(model, step.optimizer, progress)
         clock.skip()  # neither listening nor saving is training
     if saver.path is not None and progress.step > saver.last_step:
-        saver.save(model, optimizer, progress)
+        saver.save(model, step.optimizer, progress)
     return progress
 
 
@@ -129,11 +115,6 @@ def _values(progress: Progress, learning_rate: float) -> dict[str, float]:
     if progress.total_steps is not None:
         values["total_steps"] = progress.total_steps
     return values
-
-
-def _learning(model: PreTrainedModel) -> dict[str, torch.nn.Parameter]:
-    """By name, the weights that a training changes: all, or those of an adapter."""
-    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 class _Clock:
@@ -183,7 +164,7 @@ class _Saver:
 
 def save_checkpoint(path: Path, model: PreTrainedModel, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
     """One safetensors file: weights that learn, moments, random state, and `Progress` as its metadata. No pickle."""
-    tensors = {f"model.{name}": parameter.detach() for name, parameter in _learning(model).items()}
+    tensors = {f"model.{name}": parameter.detach() for name, parameter in learning(model).items()}
     for number, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in moments.items()}
     tensors["random.cpu"] = torch.get_rng_state()
@@ -221,7 +202,7 @@ def load_checkpoint(path: Path, model: PreTrainedModel, optimizer: torch.optim.O
 
 def _restore(tensors: dict[str, torch.Tensor], model: PreTrainedModel, optimizer: torch.optim.Optimizer) -> None:
     with torch.no_grad():
-        for name, parameter in _learning(model).items():
+        for name, parameter in learning(model).items():
             parameter.copy_(tensors[f"model.{name}"])
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
