@@ -44,7 +44,7 @@ class Step:
     """Changes `model` in place."""
 
     def __init__(self, model: PreTrainedModel, settings: TrainingSettings, device: Device) -> None:
-        self.model = model
+        self._model = model
         self._device = device
         self._learning = list(learning(model).values())
         self._max_norm = settings.max_grad_norm
@@ -73,7 +73,7 @@ class Step:
 
     def _compute(self, batch: Batch, tokens: int | Tensor) -> Tensor:
         with self._device.autocast():
-            loss = token_losses(self.model, batch).sum() / tokens
+            loss = token_losses(self._model, batch).sum() / tokens
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._learning, self._max_norm)
         self.optimizer.step()
